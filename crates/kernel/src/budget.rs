@@ -1,0 +1,71 @@
+//! How long an agent may keep the processor in one run: a number of messages, or a time, whichever ends first.
+//!
+//! The clock is not read for each message. It is read after the 1st, 2nd, 4th, 8th ... message, so that a run of 100
+//! quick messages costs seven readings, and a slow agent overshoots its time at most by as much as it has used.
+
+use std::time::{Duration, Instant};
+
+/// What one run may use.
+pub const MESSAGES: u32 = 100;
+/// The time that one run may use.
+pub const TIME: Duration = Duration::from_micros(200);
+
+/// The account of one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    started: Instant,
+    used: u32,
+    next_look: u32,
+}
+
+impl Budget {
+    /// A fresh budget for a run that starts now.
+    pub fn starting(now: Instant) -> Self {
+        Self { started: now, used: 0, next_look: 1 }
+    }
+
+    /// Pays for one message. False: the run is over, and the message must wait for the next.
+    #[inline]
+    #[must_use]
+    pub fn pay(&mut self) -> bool {
+        if self.used < self.next_look {
+            self.used += 1;
+            return true;
+        }
+        self.look()
+    }
+
+    #[cold]
+    fn look(&mut self) -> bool {
+        if self.used >= MESSAGES || self.started.elapsed() >= TIME {
+            return false;
+        }
+        self.next_look = (self.next_look * 2).min(MESSAGES);
+        self.used += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_run_ends_after_its_messages() {
+        // A start in the future never runs out of time.
+        let mut budget = Budget::starting(Instant::now() + Duration::from_secs(3600));
+        let paid = (0..MESSAGES * 2).take_while(|_| budget.pay()).count();
+        assert_eq!(paid, MESSAGES as usize);
+        assert!(!budget.pay());
+    }
+
+    #[test]
+    fn a_slow_run_ends_at_the_first_look_after_its_time() {
+        let Some(started) = Instant::now().checked_sub(TIME) else {
+            return;
+        };
+        let mut budget = Budget::starting(started);
+        assert!(budget.pay(), "a run always gets one message");
+        assert!(!budget.pay());
+    }
+}

@@ -1,0 +1,133 @@
+//! The state of one agent: who may run it, and whether a wake-up is owed to it.
+//!
+//! ```text
+//!           wake                  start
+//!  IDLE ------------> SCHEDULED ----------> RUNNING ---- finish ----> DONE
+//!   ^                     ^                  |   |
+//!   |        park         |                  |   | wake
+//!   +---------------------|------------------+   v
+//!                         +---- park ------ NOTIFIED
+//! ```
+//!
+//! Invariant: an agent is in a queue exactly while it is SCHEDULED, and only the thread that moved it from SCHEDULED
+//! to RUNNING may step it; therefore an agent is never run twice at once. A wake-up that meets a running agent is
+//! remembered as NOTIFIED, and the park that follows turns it into SCHEDULED; therefore none is lost.
+
+use crate::sync::{AtomicU8, Ordering};
+
+const IDLE: u8 = 0;
+const SCHEDULED: u8 = 1;
+const RUNNING: u8 = 2;
+const NOTIFIED: u8 = 3;
+const DONE: u8 = 4;
+
+/// The atomic state of one agent.
+#[derive(Debug)]
+pub struct TaskState(AtomicU8);
+
+impl TaskState {
+    /// The state of an agent that was just put into a queue.
+    pub fn scheduled() -> Self {
+        Self(AtomicU8::new(SCHEDULED))
+    }
+
+    /// Asks for a run. True: the caller must put the agent into a queue. False: somebody else has, or the run that is
+    /// under way will see it, or the agent is done.
+    #[must_use]
+    pub fn wake(&self) -> bool {
+        // AcqRel: what the waker wrote before is seen by the run that this causes (pairs with `start` and `park`).
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            let next = match state {
+                IDLE => SCHEDULED,
+                RUNNING => NOTIFIED,
+                _ => return false,
+            };
+            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return next == SCHEDULED,
+                Err(current) => state = current,
+            }
+        }
+    }
+
+    /// Takes the agent for a run. False: it ended while it was queued, and must not be run.
+    #[must_use]
+    pub fn start(&self) -> bool {
+        // Acquire pairs with the release in `wake` and `reschedule`.
+        self.0.compare_exchange(SCHEDULED, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Ends a run that found nothing more to do. True: the agent is idle. False: a wake-up came during the run, the
+    /// agent is scheduled again, and the caller must put it into a queue.
+    #[must_use]
+    pub fn park(&self) -> bool {
+        if self.0.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            return true;
+        }
+        self.0.store(SCHEDULED, Ordering::Release);
+        false
+    }
+
+    /// Ends a run that has more to do: the caller must put the agent into a queue.
+    pub fn reschedule(&self) {
+        self.0.store(SCHEDULED, Ordering::Release);
+    }
+
+    /// The agent has ended, and no wake-up will schedule it again.
+    pub fn finish(&self) {
+        self.0.store(DONE, Ordering::Release);
+    }
+
+    /// Whether the agent has ended.
+    pub fn is_done(&self) -> bool {
+        self.0.load(Ordering::Acquire) == DONE
+    }
+
+    /// Whether the agent waits, in no queue and on no thread.
+    pub fn is_idle(&self) -> bool {
+        self.0.load(Ordering::Acquire) == IDLE
+    }
+
+    /// The state's name, for people.
+    pub fn name(&self) -> &'static str {
+        match self.0.load(Ordering::Relaxed) {
+            IDLE => "idle",
+            SCHEDULED => "scheduled",
+            RUNNING | NOTIFIED => "running",
+            _ => "done",
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_during_a_run_is_kept_for_the_next() {
+        let state = TaskState::scheduled();
+        assert!(state.start());
+        assert!(!state.wake(), "a running agent is in no queue, and must not be put into one");
+        assert!(!state.park(), "the wake-up must not be lost");
+        assert!(state.start());
+        assert!(state.park());
+        assert!(state.is_idle());
+    }
+
+    #[test]
+    fn only_the_first_of_two_wakes_queues() {
+        let state = TaskState::scheduled();
+        assert!(state.start() && state.park());
+        assert!(state.wake());
+        assert!(!state.wake());
+    }
+
+    #[test]
+    fn a_done_agent_is_never_queued_nor_run() {
+        let state = TaskState::scheduled();
+        assert!(state.start());
+        state.finish();
+        assert!(!state.wake() && !state.start() && state.is_done());
+        assert_eq!(state.name(), "done");
+    }
+}

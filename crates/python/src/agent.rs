@@ -1,0 +1,657 @@
+//! One agent: its address, its task and its mailbox are one object, so that an idle agent costs little.
+//!
+//! Who holds an agent: its users' references; the run queue while it is scheduled and the pump while it runs; and what
+//! it waits for, if that is something else than its own mailbox (a future's callback, a full mailbox, an answer). The
+//! coroutine does *not*: its `Mailbox` knows the agent by a weak pointer. So when the last reference goes, the agent
+//! waits for messages that nobody can send any more: the finaliser closes its mailbox, schedules it once again, and the
+//! agent ends by itself. Agents that only refer to one another are found by the garbage collector, through `traverse`.
+//!
+//! What is behind which guard:
+//! - `state`: atomic; decides who runs the agent (`remuda_kernel::task`);
+//! - `signals`: atomic flags, set by anybody, read at the start of each run;
+//! - `shared`: behind a lock that is never held while Python runs or a Python reference is dropped;
+//! - `body`: touched only by the thread that runs the agent, and by the collector, for which no agent runs.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::{PyTypeInfo, ffi, intern};
+use remuda_kernel::mailbox::{Mailbox as Queue, Overflow, Push};
+use remuda_kernel::sync::Mutex;
+use remuda_kernel::task::TaskState;
+
+use crate::alloc::allocated;
+use crate::ask::Ask;
+use crate::body::{Body, Program};
+use crate::completion::Completion;
+use crate::runtime::Runtime;
+use crate::send::Send;
+use crate::waiter::Waiter;
+use crate::{current, errors, finish};
+
+/// Throw what `Extra::throw` holds, or a `CancelledError`, into the coroutine.
+pub const THROW: u8 = 1;
+/// `cancel` was called.
+pub const CANCEL: u8 = 2;
+/// `kill` was called.
+pub const KILL: u8 = 4;
+/// The agent waits for an asyncio future, and must not be stepped before it is done.
+pub const BLOCKED: u8 = 8;
+
+/// How an agent ended.
+#[derive(Debug)]
+pub enum Outcome {
+    Pending,
+    Result(Py<PyAny>),
+    Error(Py<PyAny>),
+    Cancelled(Py<PyAny>),
+}
+
+/// Who waits for the agent's next message.
+#[derive(Debug)]
+pub enum Receiver {
+    Nobody,
+    /// The agent itself. No reference: see the top of this file.
+    Owner,
+    /// A task that the agent has started.
+    Future(Py<PyAny>),
+}
+
+/// What few agents need.
+#[derive(Debug, Default)]
+pub struct Extra {
+    pub name: Option<Py<PyString>>,
+    pub cancel_requests: u32,
+    pub cancel_message: Option<Py<PyAny>>,
+    /// The error of the future that the agent waited for.
+    pub throw: Option<Py<PyAny>>,
+    pub waiting_on: Option<Py<PyAny>>,
+    pub waiters: Vec<Waiter>,
+    pub callbacks: Vec<(Py<PyAny>, Py<PyAny>)>,
+    /// Requests that were delivered and are not answered: they fail with the agent.
+    pub unanswered: Vec<Py<Ask>>,
+    /// Whom the agent waits for, to find circles.
+    pub waits_for: Option<Py<AgentRef>>,
+}
+
+/// What others may touch.
+#[derive(Debug)]
+pub struct Shared {
+    pub queue: Queue<Py<PyAny>, Waiter>,
+    pub receiver: Receiver,
+    pub outcome: Outcome,
+    pub extra: Option<Box<Extra>>,
+}
+
+impl Shared {
+    pub fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+}
+
+/// A reference to an agent: send to it, ask it, await it, stop it.
+///
+/// It is what `spawn` returns, and to asyncio it is the agent's task. While any reference to an agent is left, it waits
+/// for messages; when the last one goes, its mailbox closes and it ends.
+#[pyclass(frozen, weakref, generic, module = "remuda")]
+#[derive(Debug)]
+pub struct AgentRef {
+    pub id: u64,
+    pub state: TaskState,
+    pub signals: AtomicU8,
+    /// The agent's place in the runtime's register.
+    pub place: AtomicU32,
+    pub runtime: Py<Runtime>,
+    pub behaviour: Py<PyAny>,
+    pub context: Py<PyAny>,
+    pub shared: Mutex<Shared>,
+    pub body: UnsafeCell<Body>,
+}
+
+// SAFETY: all fields but `body` are Sync; `body` is touched only by the thread that moved `state` from SCHEDULED to
+// RUNNING, and by the collector and the destructor, while which nobody runs the agent.
+unsafe impl Sync for AgentRef {}
+
+impl AgentRef {
+    /// Puts the agent into a run queue, unless it is in one, or has ended.
+    #[inline]
+    pub fn schedule(agent: &Bound<'_, Self>) {
+        let this = agent.get();
+        if this.state.wake() {
+            this.runtime.get().enqueue(agent.py(), agent.clone().unbind());
+        }
+    }
+
+    /// Sets a flag that the next run sees, and schedules it.
+    pub fn signal(agent: &Bound<'_, Self>, flag: u8) {
+        // Release pairs with the acquire in `step::run`: what was stored under the lock before is seen.
+        agent.get().signals.fetch_or(flag, Ordering::AcqRel);
+        Self::schedule(agent);
+    }
+
+    /// Puts a message into the mailbox and wakes whoever waits for it.
+    #[inline]
+    pub fn deliver(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Push<Py<PyAny>> {
+        let py = agent.py();
+        let this = agent.get();
+        let mut shared = this.shared.lock();
+        let mut pushed = shared.queue.push(message);
+        if let Push::Full(message) = pushed {
+            pushed = if current::is(agent.as_ptr()) {
+                shared.queue.push_exempt(message)
+            } else {
+                return Push::Full(message);
+            };
+        }
+        let receiver = if shared.queue.is_empty() {
+            Receiver::Nobody
+        } else {
+            std::mem::replace(&mut shared.receiver, Receiver::Nobody)
+        };
+        drop(shared);
+        match receiver {
+            Receiver::Nobody => {}
+            Receiver::Owner => Self::schedule(agent),
+            Receiver::Future(future) => Waiter::Future(future).wake(py),
+        }
+        match pushed {
+            Push::AcceptedHigh => {
+                this.runtime.get().tell_watermark(agent, true);
+                Push::Accepted
+            }
+            Push::Displaced(oldest) => {
+                this.runtime.get().bury(agent, oldest, "dropped as the oldest of a full mailbox");
+                Push::Accepted
+            }
+            Push::Discarded(newest) => {
+                this.runtime.get().bury(agent, newest, "dropped on arrival at a full mailbox");
+                Push::Accepted
+            }
+            other => other,
+        }
+    }
+
+    /// Delivers without waiting, or says why not.
+    #[inline]
+    pub fn deliver_now(agent: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<()> {
+        match Self::deliver(agent, message) {
+            Push::Full(message) => Err(Self::full(agent, message)),
+            Push::Closed(message) => Err(Self::closed(agent, Some(message))),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    pub fn full(agent: &Bound<'_, Self>, message: Py<PyAny>) -> PyErr {
+        let (capacity, waiting) = {
+            let shared = agent.get().shared.lock();
+            (shared.queue.limits().capacity(), shared.queue.waiting())
+        };
+        let text = format!(
+            "expected room in the mailbox of {}, found it full ({capacity} messages, {waiting} senders waiting)",
+            Self::display(agent)
+        );
+        errors::make(errors::mailbox_full(agent.py()), (text, message, agent, capacity))
+    }
+
+    #[cold]
+    pub fn closed(agent: &Bound<'_, Self>, message: Option<Py<PyAny>>) -> PyErr {
+        let why = match agent.get().shared.lock().outcome {
+            Outcome::Pending => "is stopping",
+            Outcome::Result(_) => "has ended",
+            Outcome::Error(_) => "has failed",
+            Outcome::Cancelled(_) => "was cancelled",
+        };
+        let text = format!("expected an agent that takes messages, but {} {why}", Self::display(agent));
+        errors::make(errors::mailbox_closed(agent.py()), (text, message, agent))
+    }
+
+    /// Closes the intake: what is in the mailbox is still received.
+    pub fn close_intake(agent: &Bound<'_, Self>) {
+        let py = agent.py();
+        let (parked, receiver) = {
+            let mut shared = agent.get().shared.lock();
+            (shared.queue.close(), std::mem::replace(&mut shared.receiver, Receiver::Nobody))
+        };
+        for turned_away in parked {
+            turned_away.sender.wake(py);
+        }
+        match receiver {
+            Receiver::Nobody => {}
+            Receiver::Owner => Self::schedule(agent),
+            Receiver::Future(future) => Waiter::Future(future).wake(py),
+        }
+    }
+
+    /// The name as Rust text.
+    pub fn display(agent: &Bound<'_, Self>) -> String {
+        Self::name_of(agent).map_or_else(|_| format!("agent {}", agent.get().id), |name| name.to_string())
+    }
+
+    fn name_of<'py>(agent: &Bound<'py, Self>) -> PyResult<Bound<'py, PyString>> {
+        let py = agent.py();
+        let this = agent.get();
+        if let Some(name) = this.shared.lock().extra.as_ref().and_then(|extra| extra.name.as_ref()) {
+            return Ok(name.bind(py).clone());
+        }
+        let behaviour = this.behaviour.bind(py);
+        let label = match behaviour.getattr_opt(intern!(py, "__name__"))? {
+            Some(name) => name.str()?,
+            None => behaviour.get_type().name()?,
+        };
+        Ok(PyString::new(py, &format!("{label}-{}", this.id)))
+    }
+
+    /// Moves the outcome out as something to raise or return.
+    pub fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
+        let raised = match &self.shared.lock().outcome {
+            Outcome::Pending => return None,
+            Outcome::Result(value) => return Some(Ok(value.clone_ref(py))),
+            Outcome::Error(error) | Outcome::Cancelled(error) => error.clone_ref(py),
+        };
+        Some(Err(PyErr::from_value(raised.into_bound(py))))
+    }
+}
+
+/// Sends without ever waiting: `agent.send_nowait(message)` as a function.
+///
+/// Raises `MailboxFull` or `MailboxClosed`, which hand the message back.
+#[pyfunction]
+#[pyo3(signature = (agent, message, /))]
+pub fn signal(agent: &Bound<'_, AgentRef>, message: Py<PyAny>) -> PyResult<()> {
+    AgentRef::deliver_now(agent, message)
+}
+
+#[pymethods]
+impl AgentRef {
+    /// Returns an awaitable that sends a message, waiting while the mailbox is full.
+    #[pyo3(signature = (message, /))]
+    fn send(slf: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<Py<Send>> {
+        Py::new(slf.py(), Send::new(slf.clone().unbind(), message))
+    }
+
+    /// Sends a message, or raises `MailboxFull`.
+    #[pyo3(signature = (message, /))]
+    fn send_nowait(slf: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<()> {
+        Self::deliver_now(slf, message)
+    }
+
+    /// Returns an awaitable that sends a message and waits for its answer.
+    #[pyo3(signature = (message, /, *, timeout = None))]
+    fn ask(slf: &Bound<'_, Self>, message: Py<PyAny>, timeout: Option<f64>) -> PyResult<Py<Ask>> {
+        Ask::create(slf, message, timeout)
+    }
+
+    /// Closes the intake; the agent ends after what is in its mailbox. Awaiting what this returns waits for the end.
+    fn stop(slf: &Bound<'_, Self>) -> PyResult<Py<Completion>> {
+        Self::close_intake(slf);
+        Py::new(slf.py(), Completion::of_end(slf.clone().unbind()))
+    }
+
+    /// Ends the agent at its next step, without delivering what is in its mailbox.
+    fn kill(slf: &Bound<'_, Self>) -> bool {
+        if slf.get().state.is_done() {
+            return false;
+        }
+        Self::close_intake(slf);
+        Self::signal(slf, KILL);
+        true
+    }
+
+    /// Throws `CancelledError` into the agent, as `asyncio.Task.cancel` does.
+    #[pyo3(signature = (msg = None))]
+    fn cancel(slf: &Bound<'_, Self>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
+        let py = slf.py();
+        let this = slf.get();
+        if this.state.is_done() {
+            return Ok(false);
+        }
+        let (old, waiting_on) = {
+            let mut shared = this.shared.lock();
+            let extra = shared.extra();
+            extra.cancel_requests += 1;
+            let old = std::mem::replace(&mut extra.cancel_message, msg.as_ref().map(|msg| msg.clone_ref(py)));
+            (old, extra.waiting_on.as_ref().map(|future| future.clone_ref(py)))
+        };
+        drop(old);
+        if let Some(future) = waiting_on {
+            let keywords = PyDict::new(py);
+            if let Some(msg) = msg {
+                keywords.set_item(intern!(py, "msg"), msg)?;
+            }
+            if future.bind(py).call_method(intern!(py, "cancel"), (), Some(&keywords))?.is_truthy()? {
+                return Ok(true);
+            }
+            // It can't be cancelled: the agent will be, when it comes back from it.
+            this.signals.fetch_or(CANCEL, Ordering::AcqRel);
+            return Ok(true);
+        }
+        Self::signal(slf, CANCEL);
+        Ok(true)
+    }
+
+    /// The number of calls of `cancel` that `uncancel` has not taken back.
+    fn cancelling(&self) -> u32 {
+        self.shared.lock().extra.as_ref().map_or(0, |extra| extra.cancel_requests)
+    }
+
+    /// Takes back one call of `cancel`, and returns the number of those that are left.
+    fn uncancel(&self) -> u32 {
+        let mut shared = self.shared.lock();
+        let extra = shared.extra();
+        extra.cancel_requests = extra.cancel_requests.saturating_sub(1);
+        if extra.cancel_requests == 0 && cfg!(Py_3_13) {
+            self.signals.fetch_and(!CANCEL, Ordering::AcqRel);
+        }
+        extra.cancel_requests
+    }
+
+    /// Whether the agent has ended.
+    fn done(&self) -> bool {
+        !matches!(self.shared.lock().outcome, Outcome::Pending)
+    }
+
+    /// Whether the agent has ended by being cancelled.
+    fn cancelled(&self) -> bool {
+        matches!(self.shared.lock().outcome, Outcome::Cancelled(_))
+    }
+
+    /// What the agent returned; raises what it raised, and `InvalidStateError` while it lives.
+    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.outcome(py)
+            .unwrap_or_else(|| Err(errors::invalid_state(py, "expected an agent that has ended, this one lives")))
+    }
+
+    /// What the agent raised, or None; raises `CancelledError` if it was cancelled, `InvalidStateError` while it lives.
+    fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let cancelled = match &self.shared.lock().outcome {
+            Outcome::Pending => {
+                return Err(errors::invalid_state(py, "expected an agent that has ended, this one lives"));
+            }
+            Outcome::Result(_) => return Ok(None),
+            Outcome::Error(error) => return Ok(Some(error.clone_ref(py))),
+            Outcome::Cancelled(error) => error.clone_ref(py),
+        };
+        Err(PyErr::from_value(cancelled.into_bound(py)))
+    }
+
+    /// Calls `callback(agent)` in the event loop when the agent has ended, soon if it has.
+    #[pyo3(signature = (callback, /, *, context = None))]
+    fn add_done_callback(slf: &Bound<'_, Self>, callback: Py<PyAny>, context: Option<Py<PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        if !callback.bind(py).is_callable() {
+            let kind = callback.bind(py).get_type().name()?;
+            return Err(PyTypeError::new_err(format!("expected a callable, got {kind}")));
+        }
+        let context = match context {
+            Some(context) => context,
+            // SAFETY: returns a new reference or null with an error.
+            None => unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }?.unbind(),
+        };
+        {
+            let mut shared = slf.get().shared.lock();
+            if matches!(shared.outcome, Outcome::Pending) {
+                shared.extra().callbacks.push((callback, context));
+                return Ok(());
+            }
+        }
+        slf.get().runtime.get().call_back(slf, &callback, &context)
+    }
+
+    /// Removes a callback, and returns how often it was there.
+    #[pyo3(signature = (callback, /))]
+    fn remove_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let py = slf.py();
+        let all = match &mut slf.get().shared.lock().extra {
+            Some(extra) => std::mem::take(&mut extra.callbacks),
+            None => return Ok(0),
+        };
+        let before = all.len();
+        let mut kept = Vec::with_capacity(before);
+        for pair in all {
+            if !pair.0.bind(py).eq(callback)? {
+                kept.push(pair);
+            }
+        }
+        let removed = before - kept.len();
+        slf.get().shared.lock().extra().callbacks.extend(kept);
+        Ok(removed)
+    }
+
+    /// The agent's name: what `spawn` was given, or the behaviour's name and a number.
+    #[getter(name)]
+    fn name_property<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyString>> {
+        Self::name_of(slf)
+    }
+
+    /// The agent's number, unique in the process.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// "idle", "scheduled", "running", "blocked" (on an asyncio future) or "done".
+    #[getter]
+    fn state(&self) -> &'static str {
+        if self.signals.load(Ordering::Acquire) & BLOCKED != 0 && !self.state.is_done() {
+            return "blocked";
+        }
+        self.state.name()
+    }
+
+    /// The runtime that the agent lives in.
+    #[getter]
+    fn runtime(&self, py: Python<'_>) -> Py<Runtime> {
+        self.runtime.clone_ref(py)
+    }
+
+    fn get_name<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyString>> {
+        Self::name_of(slf)
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn set_name(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = value.str()?.unbind();
+        let old = slf.get().shared.lock().extra().name.replace(name);
+        drop(old);
+        Ok(())
+    }
+
+    fn get_coro<'py>(slf: &Bound<'py, Self>) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: a glance at a field that only changes when the agent begins or ends to handle something; on a
+        // free-threaded build it is for the agent's own thread, as in asyncio.
+        unsafe { (*slf.get().body.get()).coroutine(slf.py()).cloned() }
+    }
+
+    fn get_context(&self, py: Python<'_>) -> Py<PyAny> {
+        self.context.clone_ref(py)
+    }
+
+    fn get_loop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().runtime.get().event_loop(slf.py())
+    }
+
+    #[pyo3(signature = (*, limit = None))]
+    fn get_stack<'py>(slf: &Bound<'py, Self>, limit: Option<i64>) -> PyResult<Bound<'py, PyAny>> {
+        errors::import(slf.py(), "asyncio.base_tasks")?
+            .call_method1("_task_get_stack", (finish::stack_view(slf)?, limit))
+    }
+
+    /// The mailbox's depth, limits and counts, as a `MailboxStatistics`.
+    fn statistics<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let class = CLASS.import(slf.py(), "remuda.statistics", "MailboxStatistics")?;
+        let shared = slf.get().shared.lock();
+        let queue = &shared.queue;
+        let limits = queue.limits();
+        let overflow = match queue.overflow() {
+            Overflow::Wait => "wait",
+            Overflow::Fail => "fail",
+            Overflow::DropNewest => "drop_newest",
+            Overflow::DropOldest => "drop_oldest",
+        };
+        let (depth, received, dropped) = (queue.len(), queue.received(), queue.dropped());
+        // A message dropped on arrival was never received; one dropped as the oldest was.
+        let displaced = if queue.overflow() == Overflow::DropOldest { dropped } else { 0 };
+        let delivered = received - displaced - depth as u64 - queue.drained();
+        let (waiting, above, closed) = (queue.waiting(), queue.is_above(), queue.is_closed());
+        drop(shared);
+        let sizes = (depth, limits.capacity(), limits.high(), limits.low(), overflow);
+        class.call1((sizes.0, sizes.1, sizes.2, sizes.3, sizes.4, received, delivered, dropped, waiting, above, closed))
+    }
+
+    /// How many messages are in the mailbox.
+    #[getter]
+    fn depth(&self) -> usize {
+        self.shared.lock().queue.len()
+    }
+
+    #[getter]
+    fn _must_cancel(&self) -> bool {
+        self.signals.load(Ordering::Acquire) & CANCEL != 0
+    }
+
+    #[getter]
+    fn _fut_waiter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.shared.lock().extra.as_ref()?.waiting_on.as_ref().map(|future| future.clone_ref(py))
+    }
+
+    /// The callback of the future that the agent waits for.
+    #[pyo3(signature = (future, /))]
+    fn _wakeup(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) {
+        crate::step::wake_from_future(slf, future);
+    }
+
+    fn __await__(slf: &Bound<'_, Self>) -> PyResult<Py<Completion>> {
+        Py::new(slf.py(), Completion::of_result(slf.clone().unbind()))
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        let this = slf.get();
+        let state = match this.shared.lock().outcome {
+            Outcome::Pending => this.state(),
+            Outcome::Result(_) => "ended",
+            Outcome::Error(_) => "failed",
+            Outcome::Cancelled(_) => "cancelled",
+        };
+        format!("<AgentRef {} {state}, {} in the mailbox>", Self::display(slf), this.depth())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.runtime)?;
+        visit.call(&self.behaviour)?;
+        visit.call(&self.context)?;
+        // SAFETY: the collector runs while no agent changes its body: under the GIL, or with the world stopped.
+        unsafe { (*self.body.get()).traverse(&visit)? };
+        // Held only if this very thread collects in the midst of a change: what is not visited counts as alive.
+        let Some(shared) = self.shared.try_lock() else {
+            return Ok(());
+        };
+        for message in shared.queue.messages() {
+            visit.call(message)?;
+        }
+        for parked in shared.queue.parked() {
+            visit.call(&parked.message)?;
+            parked.sender.traverse(&visit)?;
+        }
+        if let Receiver::Future(future) = &shared.receiver {
+            visit.call(future)?;
+        }
+        match &shared.outcome {
+            Outcome::Pending => {}
+            Outcome::Result(value) | Outcome::Error(value) | Outcome::Cancelled(value) => visit.call(value)?,
+        }
+        let Some(extra) = &shared.extra else {
+            return Ok(());
+        };
+        visit.call(&extra.cancel_message)?;
+        visit.call(&extra.throw)?;
+        visit.call(&extra.waiting_on)?;
+        visit.call(&extra.waits_for)?;
+        for waiter in &extra.waiters {
+            waiter.traverse(&visit)?;
+        }
+        for (callback, context) in &extra.callbacks {
+            visit.call(callback)?;
+            visit.call(context)?;
+        }
+        extra.unanswered.iter().try_for_each(|ask| visit.call(ask))
+    }
+
+    fn __clear__(&self) {
+        // SAFETY: the agent is garbage: nobody runs it.
+        let program = unsafe { std::mem::replace(&mut (*self.body.get()).program, Program::Ended) };
+        let (messages, parked, extra) = {
+            let mut shared = self.shared.lock();
+            (shared.queue.drain(), shared.queue.close(), shared.extra.take())
+        };
+        drop((program, messages, parked, extra));
+    }
+}
+
+impl Drop for AgentRef {
+    fn drop(&mut self) {
+        if let Some(mailbox) = &self.body.get_mut().mailbox {
+            mailbox.get().forget_owner();
+        }
+    }
+}
+
+allocated!(AgentRef);
+
+static DEALLOC: std::sync::OnceLock<ffi::destructor> = std::sync::OnceLock::new();
+
+/// Gives the type the finaliser that the top of this file speaks of; PyO3 has no hook for one.
+pub fn install_finaliser(py: Python<'_>) {
+    let class = AgentRef::type_object_raw(py);
+    // SAFETY: a heap type that PyO3 has just made, of which no instance exists. PyO3's destructor is called by ours.
+    unsafe {
+        let original = (*class).tp_dealloc.expect("PyO3 gives every class a destructor");
+        DEALLOC.get_or_init(|| original);
+        (*class).tp_dealloc = Some(dealloc);
+        (*class).tp_finalize = Some(finalise);
+        ffi::PyType_Modified(class);
+    }
+}
+
+thread_local! {
+    /// The agent whose destructor asks for its finaliser; the collector's own calls of finalisers are not for us.
+    static DYING: std::cell::Cell<*mut ffi::PyObject> = const { std::cell::Cell::new(std::ptr::null_mut()) };
+}
+
+unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
+    // SAFETY: the interpreter calls destructors on attached threads, with an object whose last reference has gone.
+    unsafe {
+        let outer = DYING.replace(object);
+        let resurrected = ffi::PyObject_CallFinalizerFromDealloc(object) != 0;
+        DYING.set(outer);
+        if resurrected {
+            return;
+        }
+        let py = Python::assume_attached();
+        finish::deregister(&Borrowed::from_ptr(py, object).cast_unchecked::<AgentRef>());
+        (DEALLOC.get().expect("set when the slot was"))(object);
+    }
+}
+
+unsafe extern "C" fn finalise(object: *mut ffi::PyObject) {
+    if DYING.get() != object {
+        return;
+    }
+    // SAFETY: the interpreter calls finalisers on attached threads, with an object that it keeps alive meanwhile.
+    unsafe {
+        let py = Python::assume_attached();
+        let agent = Borrowed::from_ptr(py, object).cast_unchecked::<AgentRef>();
+        // An error that is being raised while the reference goes must survive what the finaliser does.
+        let raised = PyErr::take(py);
+        finish::last_reference_gone(&agent);
+        if let Some(error) = raised {
+            error.restore(py);
+        }
+    }
+}

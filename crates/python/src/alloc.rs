@@ -1,0 +1,97 @@
+//! Making objects of our classes at the price of an allocation.
+//!
+//! PyO3 makes an object as Python code would, through the type's `tp_new`, which for a spawn or a send costs as much as
+//! everything else. Here the memory is taken from the interpreter and the value written where PyO3 expects it; that
+//! place is learned from one object that PyO3 has made.
+
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use pyo3::pyclass::boolean_struct::True;
+use pyo3::{PyClass, ffi, prelude::*};
+
+/// Where a class's value lies in its objects, and the class itself.
+pub struct Layout {
+    class: AtomicPtr<ffi::PyTypeObject>,
+    offset: AtomicUsize,
+}
+
+impl Layout {
+    pub const fn new() -> Self {
+        Self { class: AtomicPtr::new(std::ptr::null_mut()), offset: AtomicUsize::new(0) }
+    }
+
+    /// The class, for a quick look whether an object is of it; null before the first object was made.
+    #[inline]
+    pub fn class(&self) -> *mut ffi::PyTypeObject {
+        // Acquire pairs with the release in `learn`: whoever sees the class sees the offset.
+        self.class.load(Ordering::Acquire)
+    }
+}
+
+/// A class whose objects are made by [`new`]; implemented by [`allocated!`].
+///
+/// # Safety
+/// `layout` must be the class's own, used for no other class.
+pub unsafe trait Allocated: PyClass<Frozen = True> + Sync {
+    fn layout() -> &'static Layout;
+    /// Makes an object in PyO3's way.
+    fn make(self, py: Python<'_>) -> PyResult<Bound<'_, Self>>;
+}
+
+/// Lets [`new`] make objects of a class.
+macro_rules! allocated {
+    ($class:ty) => {
+        // SAFETY: the static is this class's own.
+        unsafe impl $crate::alloc::Allocated for $class {
+            fn layout() -> &'static $crate::alloc::Layout {
+                static LAYOUT: $crate::alloc::Layout = $crate::alloc::Layout::new();
+                &LAYOUT
+            }
+
+            fn make(self, py: pyo3::Python<'_>) -> pyo3::PyResult<pyo3::Bound<'_, Self>> {
+                pyo3::Bound::new(py, self)
+            }
+        }
+    };
+}
+pub(crate) use allocated;
+
+/// Learns the layout of a class from an object of it.
+#[cold]
+fn learn<T: Allocated>(example: &Bound<'_, T>) {
+    let offset = std::ptr::from_ref(example.get()) as usize - example.as_ptr() as usize;
+    T::layout().offset.store(offset, Ordering::Relaxed);
+    T::layout().class.store(example.as_any().get_type().as_type_ptr(), Ordering::Release);
+}
+
+/// Makes an object.
+#[inline]
+pub fn new<T: Allocated>(py: Python<'_>, value: T) -> PyResult<Bound<'_, T>> {
+    let class = T::layout().class();
+    if class.is_null() {
+        let object = value.make(py)?;
+        learn(&object);
+        return Ok(object);
+    }
+    let offset = T::layout().offset.load(Ordering::Relaxed);
+    // SAFETY: `learn` has seen a complete object of this class, which is final and of fixed size. The memory is that of
+    // a new object; all of it that is not ours (weak references) starts as zero, and the value is written before
+    // anybody, the collector included, can see the object.
+    unsafe {
+        let collected = ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC) != 0;
+        let object: *mut ffi::PyObject = if collected { ffi::PyObject_GC_New(class) } else { ffi::PyObject_New(class) };
+        if object.is_null() {
+            return Err(PyErr::fetch(py));
+        }
+        let end = offset + size_of::<T>();
+        let rest = (*class).tp_basicsize as usize - end;
+        std::ptr::write_bytes(object.cast::<u8>().add(end), 0, rest);
+        let head = size_of::<ffi::PyObject>();
+        std::ptr::write_bytes(object.cast::<u8>().add(head), 0, offset - head);
+        object.cast::<u8>().add(offset).cast::<T>().write(value);
+        if collected {
+            ffi::PyObject_GC_Track(object.cast());
+        }
+        Ok(Bound::from_owned_ptr(py, object).cast_into_unchecked())
+    }
+}

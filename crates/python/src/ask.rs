@@ -1,0 +1,424 @@
+//! `agent.ask(message)`: a request that waits for its answer.
+//!
+//! An `Ask` is the asker's side and holds the answer; a `Request` is what is delivered, and holds the `Ask`. Exactly one
+//! of these ends it: `reply` or `fail`; the timeout; the failure of the agent that has the request; the drop of the last
+//! reference to the request; or the asker goes away, and then whatever else comes is ignored.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use remuda_kernel::sync::Mutex;
+
+use crate::agent::AgentRef;
+use crate::alloc::{Allocated, allocated};
+use crate::awaitable::{Awaitable, Poll, thrown};
+use crate::send::{Delivered, Delivery, forget_wait, note_wait};
+use crate::waiter::Waiter;
+use crate::{alloc, errors, interop};
+
+#[derive(Debug)]
+enum Answer {
+    Pending,
+    Value(Py<PyAny>),
+    Error(Py<PyAny>),
+    /// It was given to the asker, or the asker has gone.
+    Over,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The message, until the ask is awaited.
+    message: Option<Py<PyAny>>,
+    answer: Answer,
+    waiter: Option<Waiter>,
+    timer: Option<Py<PyAny>>,
+    /// The agent that has the request in hand.
+    holder: Option<Py<AgentRef>>,
+}
+
+/// What `agent.ask(message)` returns: await it to send the message and get the answer.
+#[pyclass(frozen, module = "remuda._kernel")]
+#[derive(Debug)]
+pub struct Ask {
+    agent: Py<AgentRef>,
+    timeout: Option<f64>,
+    delivery: Mutex<Delivery>,
+    state: Mutex<State>,
+    awaited: AtomicBool,
+}
+
+impl Ask {
+    pub fn create(agent: &Bound<'_, AgentRef>, message: Py<PyAny>, timeout: Option<f64>) -> PyResult<Py<Self>> {
+        if let Some(seconds) = timeout
+            && (seconds.is_nan() || seconds < 0.0)
+        {
+            return Err(PyValueError::new_err(format!("expected timeout >= 0 (seconds) or None, got {seconds}")));
+        }
+        let state = State { message: Some(message), answer: Answer::Pending, waiter: None, timer: None, holder: None };
+        let ask = Self {
+            agent: agent.clone().unbind(),
+            timeout,
+            delivery: Mutex::new(Delivery::Over),
+            state: Mutex::new(state),
+            awaited: AtomicBool::new(false),
+        };
+        Py::new(agent.py(), ask)
+    }
+
+    /// Gives the answer, and wakes the asker. False: it has one, or the asker has gone.
+    fn answer(&self, py: Python<'_>, answer: Answer) -> bool {
+        let mut state = self.state.lock();
+        if !matches!(state.answer, Answer::Pending) {
+            drop(state);
+            drop(answer);
+            return false;
+        }
+        state.answer = answer;
+        let (waiter, timer, holder) = (state.waiter.take(), state.timer.take(), state.holder.take());
+        drop(state);
+        if let Some(holder) = holder {
+            let unwatched = holder.get().shared.lock().extra.as_mut().and_then(|extra| {
+                let here = std::ptr::from_ref(self);
+                let place = extra.unanswered.iter().rposition(|ask| std::ptr::eq(ask.get(), here))?;
+                Some(extra.unanswered.swap_remove(place))
+            });
+            drop(unwatched);
+        }
+        if let Some(timer) = timer
+            && let Err(error) = timer.bind(py).call_method0(intern!(py, "cancel"))
+        {
+            errors::unraisable(py, error, None);
+        }
+        if let Some(waiter) = waiter {
+            waiter.wake(py);
+        }
+        true
+    }
+
+    /// Ends the ask with an error.
+    pub fn fail(&self, error: PyErr, py: Python<'_>) -> bool {
+        self.answer(py, Answer::Error(error.into_value(py).into_any()))
+    }
+
+    /// Makes the request and starts the clock.
+    fn begin(slf: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let request = alloc::new(py, Request { message, ask: slf.clone().unbind(), answered: AtomicBool::new(false) })?;
+        *this.delivery.lock() = Delivery::Unsent(request.into_any().unbind());
+        if let Some(seconds) = this.timeout {
+            let Some(event_loop) = interop::running_loop(py)? else {
+                return Err(PyTypeError::new_err("expected a running event loop for the timeout, found none"));
+            };
+            let expire = slf.getattr(intern!(py, "_expire"))?;
+            let timer = event_loop.call_method1(intern!(py, "call_later"), (seconds, expire))?;
+            this.state.lock().timer = Some(timer.unbind());
+        }
+        Ok(())
+    }
+
+    /// Takes the answer, if it is there.
+    fn take_answer(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
+        let mut state = self.state.lock();
+        if matches!(state.answer, Answer::Pending) {
+            return None;
+        }
+        let answer = std::mem::replace(&mut state.answer, Answer::Over);
+        drop(state);
+        forget_wait(py);
+        Some(match answer {
+            Answer::Value(value) => Ok(value),
+            Answer::Error(error) => Err(PyErr::from_value(error.into_bound(py))),
+            Answer::Over | Answer::Pending => Err(errors::make(
+                errors::already_awaited(py),
+                ("expected an ask that was not awaited before, got one that was: make a new one for each message",),
+            )),
+        })
+    }
+
+    fn deliver(slf: &Bound<'_, Self>) -> PyResult<Delivered> {
+        let py = slf.py();
+        let this = slf.get();
+        Delivery::poll(&this.delivery, this.agent.bind(py)).map_err(|error| {
+            this.close(py);
+            // What is handed back is the asker's message, not the request around it.
+            let value = error.value(py);
+            if let Ok(message) = value.getattr(intern!(py, "message"))
+                && let Ok(request) = message.cast::<Request>()
+            {
+                request.get().answered.store(true, Ordering::Relaxed);
+                if let Err(error) = value.setattr(intern!(py, "message"), &request.get().message) {
+                    return error;
+                }
+            }
+            error
+        })
+    }
+}
+
+impl Awaitable for Ask {
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
+        let py = slf.py();
+        let this = slf.get();
+        let message = this.state.lock().message.take();
+        if let Some(message) = message {
+            this.awaited.store(true, Ordering::Relaxed);
+            Self::begin(slf, message)?;
+        }
+        if let Some(answer) = this.take_answer(py) {
+            return answer.map(Poll::Ready);
+        }
+        let delivering = !matches!(*this.delivery.lock(), Delivery::Over);
+        if delivering && let Delivered::Waits(poll) = Self::deliver(slf)? {
+            return Ok(poll);
+        }
+        // The answer may be there already, if the delivery ran Python.
+        if let Some(answer) = this.take_answer(py) {
+            return answer.map(Poll::Ready);
+        }
+        let (waiter, poll) = Waiter::of_current(py)?;
+        if let Waiter::Agent(sender) = &waiter {
+            let holder = this.state.lock().holder.as_ref().map(|holder| holder.clone_ref(py));
+            let target = holder.as_ref().unwrap_or(&this.agent);
+            if let Err(error) = note_wait(sender.bind(py), target.bind(py), &py.None()) {
+                this.close(py);
+                return Err(error);
+            }
+        }
+        let mut state = this.state.lock();
+        if matches!(state.answer, Answer::Pending) {
+            let old = state.waiter.replace(waiter);
+            drop(state);
+            drop(old);
+        } else {
+            drop(state);
+            waiter.wake(py);
+        }
+        Ok(poll)
+    }
+}
+
+#[pymethods]
+impl Ask {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind, value = None, traceback = None, /))]
+    fn throw<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Bound<'py, PyAny>,
+        value: Option<Bound<'py, PyAny>>,
+        traceback: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        self.close(py);
+        Err(thrown(py, kind, value, traceback))
+    }
+
+    /// The asker has gone.
+    fn close(&self, py: Python<'_>) {
+        self.awaited.store(true, Ordering::Relaxed);
+        let message = self.state.lock().message.take();
+        Delivery::abandon(&self.delivery, self.agent.bind(py));
+        self.answer(py, Answer::Over);
+        forget_wait(py);
+        drop(message);
+    }
+
+    /// The timer's callback.
+    fn _expire(&self, py: Python<'_>) {
+        let name = AgentRef::display(self.agent.bind(py));
+        let text = format!("expected an answer from {name} within {} s, got none", self.timeout.unwrap_or_default());
+        // A request that still waits for room is withdrawn, and its waiter woken.
+        let parked = Delivery::withdraw(&self.delivery, self.agent.bind(py));
+        self.fail(errors::make(errors::ask_timeout(py), (text,)), py);
+        if let Some(parked) = parked {
+            parked.wake(py);
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.agent)?;
+        if let Some(delivery) = self.delivery.try_lock() {
+            delivery.traverse(&visit)?;
+        }
+        let Some(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        visit.call(&state.message)?;
+        visit.call(&state.timer)?;
+        visit.call(&state.holder)?;
+        if let Some(waiter) = &state.waiter {
+            waiter.traverse(&visit)?;
+        }
+        match &state.answer {
+            Answer::Value(value) | Answer::Error(value) => visit.call(value),
+            Answer::Pending | Answer::Over => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.awaited.store(true, Ordering::Relaxed);
+        let delivery = std::mem::replace(&mut *self.delivery.lock(), Delivery::Over);
+        let state = {
+            let mut state = self.state.lock();
+            let answer = std::mem::replace(&mut state.answer, Answer::Over);
+            (answer, state.message.take(), state.waiter.take(), state.timer.take(), state.holder.take())
+        };
+        drop((delivery, state));
+    }
+}
+
+impl Drop for Ask {
+    fn drop(&mut self) {
+        if !*self.awaited.get_mut() {
+            // SAFETY: a Python object is dropped on an attached thread.
+            errors::warn(unsafe { Python::assume_attached() }, c"an ask was never awaited: its message was not sent");
+        }
+    }
+}
+
+/// A message that came by `ask`, and that waits for its answer.
+#[pyclass(frozen, generic, weakref, module = "remuda")]
+#[derive(Debug)]
+pub struct Request {
+    message: Py<PyAny>,
+    ask: Py<Ask>,
+    answered: AtomicBool,
+}
+
+impl Request {
+    fn end(&self, py: Python<'_>, answer: Answer) -> PyResult<bool> {
+        if self.answered.swap(true, Ordering::AcqRel) {
+            return Err(errors::make(
+                errors::already_replied(py),
+                ("expected one answer to a request, got a second one",),
+            ));
+        }
+        Ok(self.ask.get().answer(py, answer))
+    }
+
+    /// The message, for an agent whose `receive` gets it bare.
+    pub fn message(&self) -> &Py<PyAny> {
+        &self.message
+    }
+
+    /// Answers with what `receive` returned, unless the agent has answered by itself.
+    pub fn answer_with(&self, py: Python<'_>, value: Py<PyAny>) {
+        if !self.answered.swap(true, Ordering::AcqRel) {
+            self.ask.get().answer(py, Answer::Value(value));
+        }
+    }
+
+    /// Answers with an error.
+    pub fn fail_with(&self, py: Python<'_>, error: PyErr) {
+        if !self.answered.swap(true, Ordering::AcqRel) {
+            self.ask.get().fail(error, py);
+        }
+    }
+}
+
+#[pymethods]
+impl Request {
+    /// What was asked.
+    #[getter(message)]
+    fn get_message(&self, py: Python<'_>) -> Py<PyAny> {
+        self.message.clone_ref(py)
+    }
+
+    /// Whether it has its answer, or nobody waits for one any more.
+    #[getter]
+    fn answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire) || !matches!(self.ask.get().state.lock().answer, Answer::Pending)
+    }
+
+    /// Answers. Returns whether the asker still waited; raises `AlreadyReplied` the second time.
+    #[pyo3(signature = (value, /))]
+    fn reply(&self, py: Python<'_>, value: Py<PyAny>) -> PyResult<bool> {
+        self.end(py, Answer::Value(value))
+    }
+
+    /// Answers with an exception, which `ask` raises. Returns whether the asker still waited.
+    #[pyo3(signature = (error, /))]
+    fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let exception = if error.is_instance_of::<pyo3::types::PyType>() { error.call0()? } else { error.clone() };
+        if !exception.is_instance_of::<pyo3::exceptions::PyBaseException>() {
+            let kind = error.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("expected an exception to fail the request with, got {kind}")));
+        }
+        self.end(py, Answer::Error(exception.unbind()))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let state = if self.answered() { "answered" } else { "waiting" };
+        Ok(format!("<Request {} {state}>", self.message.bind(py).repr()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.message)?;
+        visit.call(&self.ask)
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if *self.answered.get_mut() {
+            return;
+        }
+        // SAFETY: a Python object is dropped on an attached thread.
+        let py = unsafe { Python::assume_attached() };
+        let ask = self.ask.get();
+        if matches!(ask.state.lock().answer, Answer::Pending) {
+            let name = AgentRef::display(ask.agent.bind(py));
+            let text = format!("expected {name} to answer, but the request was dropped without reply or fail");
+            ask.fail(errors::make(errors::no_reply(py), (text,)), py);
+        }
+    }
+}
+
+allocated!(Request);
+
+/// Whether a message is a request.
+#[inline]
+pub fn is_request(message: &Bound<'_, PyAny>) -> bool {
+    message.get_type_ptr() == Request::layout().class()
+}
+
+/// Notes that `agent` has a request in hand: if it fails before it has answered, so does the request.
+pub fn watch(agent: &Bound<'_, AgentRef>, request: &Bound<'_, PyAny>) {
+    // SAFETY: the caller has looked at the type with `is_request`.
+    let request = unsafe { request.cast_unchecked::<Request>() };
+    let ask = &request.get().ask;
+    let py = agent.py();
+    let (previous, asker) = {
+        let mut state = ask.get().state.lock();
+        if !matches!(state.answer, Answer::Pending) {
+            return;
+        }
+        let asker = match &state.waiter {
+            Some(Waiter::Agent(asker)) => Some(asker.clone_ref(py)),
+            _ => None,
+        };
+        (state.holder.replace(agent.clone().unbind()), asker)
+    };
+    if let Some(previous) = previous {
+        unwatch(&previous, ask);
+    }
+    agent.get().shared.lock().extra().unanswered.push(ask.clone_ref(py));
+    if let Some(asker) = asker {
+        let old = asker.get().shared.lock().extra().waits_for.replace(agent.clone().unbind());
+        drop(old);
+    }
+}
+
+fn unwatch(agent: &Py<AgentRef>, ask: &Py<Ask>) {
+    let removed = agent.get().shared.lock().extra.as_mut().and_then(|extra| {
+        let place = extra.unanswered.iter().rposition(|watched| watched.is(ask))?;
+        Some(extra.unanswered.swap_remove(place))
+    });
+    drop(removed);
+}

@@ -1,0 +1,101 @@
+//! Waiting for an agent's end: `await agent`, and `await agent.stop()`.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use remuda_kernel::sync::Mutex;
+
+use crate::agent::{AgentRef, Outcome};
+use crate::awaitable::{Awaitable, Poll, thrown};
+use crate::send::{forget_wait, note_wait};
+use crate::waiter::{Waiter, WaiterKey};
+
+/// What awaiting an agent, or the stop of one, iterates over.
+#[pyclass(frozen, module = "remuda._kernel")]
+#[derive(Debug)]
+pub struct Completion {
+    agent: Py<AgentRef>,
+    /// Whether the agent's result, or its error, is the result of the await.
+    tells: bool,
+    /// Our waiter with the agent, if there is one.
+    waits: Mutex<Option<WaiterKey>>,
+}
+
+impl Completion {
+    pub fn of_result(agent: Py<AgentRef>) -> Self {
+        Self { agent, tells: true, waits: Mutex::new(None) }
+    }
+
+    pub fn of_end(agent: Py<AgentRef>) -> Self {
+        Self { agent, tells: false, waits: Mutex::new(None) }
+    }
+}
+
+impl Completion {
+    /// Takes our waiter out: it was woken, or the task that waited has gone.
+    fn leave(&self, py: Python<'_>) {
+        let Some(key) = self.waits.lock().take() else {
+            return;
+        };
+        forget_wait(py);
+        let removed = self.agent.get().shared.lock().extra.as_mut().and_then(|extra| {
+            let place = extra.waiters.iter().position(|waiter| waiter.key() == key)?;
+            Some(extra.waiters.swap_remove(place))
+        });
+        drop(removed);
+    }
+}
+
+impl Awaitable for Completion {
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
+        let py = slf.py();
+        let this = slf.get();
+        let agent = this.agent.bind(py);
+        this.leave(py);
+        if let Some(outcome) = agent.get().outcome(py) {
+            return if this.tells { outcome.map(Poll::Ready) } else { Ok(Poll::Done) };
+        }
+        let (waiter, poll) = Waiter::of_current(py)?;
+        if let Waiter::Agent(sender) = &waiter {
+            note_wait(sender.bind(py), agent, &py.None())?;
+        }
+        let mut shared = agent.get().shared.lock();
+        if matches!(shared.outcome, Outcome::Pending) {
+            let key = waiter.key();
+            shared.extra().waiters.push(waiter);
+            drop(shared);
+            *this.waits.lock() = Some(key);
+        } else {
+            // It ended since the look before: the next look will find it so.
+            drop(shared);
+            waiter.wake(py);
+        }
+        Ok(poll)
+    }
+}
+
+#[pymethods]
+impl Completion {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind, value = None, traceback = None, /))]
+    fn throw<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Bound<'py, PyAny>,
+        value: Option<Bound<'py, PyAny>>,
+        traceback: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        self.close(py);
+        Err(thrown(py, kind, value, traceback))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        self.leave(py);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.agent)
+    }
+}

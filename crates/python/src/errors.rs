@@ -1,0 +1,78 @@
+//! Raising the exceptions of `remuda.errors`, which are Python classes.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyModule, PyType};
+
+/// The exceptions that the kernel raises, found by name at their first use.
+macro_rules! exceptions {
+    ($($function:ident => $name:literal),* $(,)?) => {$(
+        #[doc = concat!("The class `remuda.errors.", $name, "`.")]
+        pub fn $function(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+            static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+            CLASS.import(py, "remuda.errors", $name)
+        }
+    )*};
+}
+
+exceptions! {
+    agent_failed => "AgentFailed",
+    agent_killed => "AgentKilled",
+    already_awaited => "AlreadyAwaited",
+    already_replied => "AlreadyReplied",
+    ask_timeout => "AskTimeout",
+    behaviour_error => "BehaviourError",
+    deadlock_detected => "DeadlockDetected",
+    limits_error => "LimitsError",
+    mailbox_closed => "MailboxClosed",
+    mailbox_empty => "MailboxEmpty",
+    mailbox_full => "MailboxFull",
+    no_reply => "NoReply",
+    no_runtime => "NoRuntime",
+    not_the_owner => "NotTheOwner",
+    runtime_stopped => "RuntimeStopped",
+}
+
+/// An instance of an exception class, as the error to raise; if even that fails, the error of making it.
+pub fn make<'py, A>(class: PyResult<&Bound<'py, PyType>>, arguments: A) -> PyErr
+where
+    A: pyo3::call::PyCallArgs<'py>,
+{
+    match class.and_then(|class| class.call1(arguments)) {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+/// What is said of a panic that was caught.
+pub const PANIC: &str = "a panic in Remuda's kernel: please report it";
+
+/// Tells of an error that nobody can be given, as Python does for one in `__del__`.
+pub fn unraisable(py: Python<'_>, error: PyErr, place: Option<&Bound<'_, PyAny>>) {
+    error.write_unraisable(py, place);
+}
+
+/// `asyncio.CancelledError`.
+pub fn cancelled_error(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "asyncio", "CancelledError")
+}
+
+/// `asyncio.InvalidStateError`.
+pub fn invalid_state(py: Python<'_>, text: &'static str) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    make(CLASS.import(py, "asyncio", "InvalidStateError"), (text,))
+}
+
+/// Gives a warning of the class `RuntimeWarning`; one that was made an error is told as unraisable.
+pub fn warn(py: Python<'_>, text: &std::ffi::CStr) {
+    let class = py.get_type::<pyo3::exceptions::PyRuntimeWarning>();
+    if let Err(error) = PyErr::warn(py, class.as_any(), text, 1) {
+        unraisable(py, error, None);
+    }
+}
+
+/// A module imported by name.
+pub fn import<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
+    PyModule::import(py, name)
+}

@@ -1,0 +1,68 @@
+//! The Python face of the kernel, one file a concept:
+//!
+//! - [`errors`]: raising the exceptions of `remuda.errors`;
+//! - [`interop`]: what is asked of asyncio: the current task, futures, waking a loop from a thread;
+//! - [`current`]: which agent runs on this thread, and its budget;
+//! - [`alloc`], [`hot`]: making objects, and calling methods, at the price that a message may cost;
+//! - [`awaitable`]: objects that can be awaited without the cost of an exception;
+//! - [`waiter`]: who waits for something, and how to wake it;
+//! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs;
+//! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
+//! - [`step`], [`finish`]: running an agent, and ending it;
+//! - [`runtime`]: spawning, and the pump that runs agents inside an event loop.
+
+mod agent;
+mod alloc;
+mod ask;
+mod awaitable;
+mod body;
+mod completion;
+mod current;
+mod errors;
+mod finish;
+mod hot;
+mod interop;
+mod mailbox;
+mod runtime;
+mod send;
+mod step;
+mod waiter;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _kernel {
+    #[pymodule_export]
+    use crate::agent::{AgentRef, signal};
+    #[pymodule_export]
+    use crate::ask::{Ask, Request};
+    #[pymodule_export]
+    use crate::completion::Completion;
+    #[pymodule_export]
+    use crate::current::current_agent;
+    #[pymodule_export]
+    use crate::mailbox::{Mailbox, Receive};
+    #[pymodule_export]
+    use crate::runtime::Runtime;
+    #[pymodule_export]
+    use crate::send::Send;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        crate::interop::initialise(py)?;
+        crate::awaitable::install::<crate::mailbox::Mailbox>(py);
+        crate::awaitable::install::<crate::mailbox::Receive>(py);
+        crate::awaitable::install::<crate::send::Send>(py);
+        crate::awaitable::install::<crate::ask::Ask>(py);
+        crate::awaitable::install::<crate::completion::Completion>(py);
+        crate::agent::install_finaliser(py);
+        crate::hot::install(py)
+    }
+}

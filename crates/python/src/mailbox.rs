@@ -1,0 +1,392 @@
+//! An agent's own end of its mailbox. The messages are in the agent (`agent::Shared`); this only points there.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pyo3::exceptions::PyStopAsyncIteration;
+use pyo3::prelude::*;
+use pyo3::{ffi, intern};
+use remuda_kernel::mailbox::Pop;
+
+use crate::agent::{AgentRef, Receiver};
+use crate::alloc::allocated;
+use crate::awaitable::{Awaitable, Poll, thrown};
+use crate::current::Payment;
+use crate::{ask, current, errors, interop};
+
+/// An agent's own end of its mailbox: receive from it, or iterate over it with `async for`.
+#[pyclass(frozen, weakref, generic, module = "remuda")]
+#[derive(Debug)]
+pub struct Mailbox {
+    /// Borrowed, and null once the agent is gone: see the top of `agent.rs`.
+    owner: AtomicPtr<ffi::PyObject>,
+}
+
+/// What a look into the mailbox found.
+enum Look {
+    Message(Py<PyAny>),
+    Closed,
+    Wait(Poll),
+}
+
+impl Mailbox {
+    pub fn new() -> Self {
+        Self { owner: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    pub fn set_owner(&self, agent: &Bound<'_, AgentRef>) {
+        self.owner.store(agent.as_ptr(), Ordering::Release);
+    }
+
+    pub fn forget_owner(&self) {
+        self.owner.store(ptr::null_mut(), Ordering::Release);
+    }
+
+    fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, AgentRef>> {
+        let owner = self.owner.load(Ordering::Acquire);
+        if owner.is_null() {
+            let text = "expected a mailbox whose agent lives, found one whose agent is gone";
+            return Err(errors::make(errors::mailbox_closed(py), (text,)));
+        }
+        // SAFETY: not null, so the agent is alive: its destructor, which sets null, runs on an attached thread. Under
+        // the GIL that is never in between; without it, a mailbox is used by its running agent or by tasks that the
+        // agent waits for, and both imply that somebody holds the agent.
+        Ok(unsafe { Bound::from_borrowed_ptr(py, owner).cast_into_unchecked() })
+    }
+
+    /// Takes the next message of the agent that runs here.
+    #[inline]
+    fn look(&self, py: Python<'_>) -> PyResult<Look> {
+        let owner = self.owner.load(Ordering::Acquire);
+        match current::pay_as(owner) {
+            Payment::Paid => {
+                // SAFETY: it is the agent that runs here, so the pump holds it.
+                let agent = unsafe { Borrowed::from_ptr(py, owner).cast_unchecked::<AgentRef>() };
+                take(&agent, true)
+            }
+            Payment::SpentUp => match current::agent_task(py)? {
+                Some(_) => Ok(Look::Wait(Poll::Pending(interop::requeue(py).clone_ref(py)))),
+                None => self.look_from_elsewhere(py),
+            },
+            Payment::NotRunning => self.look_from_elsewhere(py),
+        }
+    }
+
+    #[cold]
+    fn look_from_elsewhere(&self, py: Python<'_>) -> PyResult<Look> {
+        let agent = self.owner(py)?;
+        if let Some(other) = current::agent_task(py)? {
+            let text = format!(
+                "expected the mailbox of {} to be read by that agent, got {}",
+                AgentRef::display(&agent),
+                AgentRef::display(&other)
+            );
+            return Err(errors::make(errors::not_the_owner(py), (text,)));
+        }
+        let home = agent.get().runtime.get().event_loop(py)?;
+        if !interop::running_loop(py)?.is_some_and(|running| running.is(&home)) {
+            let text = format!(
+                "expected the mailbox of {} to be read in that agent's event loop, got another loop or none",
+                AgentRef::display(&agent)
+            );
+            return Err(errors::make(errors::not_the_owner(py), (text,)));
+        }
+        take(&agent, false)
+    }
+}
+
+/// Takes a message out, or registers whoever runs now as the one that waits.
+#[inline]
+fn take(agent: &Bound<'_, AgentRef>, running: bool) -> PyResult<Look> {
+    let mut shared = agent.get().shared.lock();
+    match shared.queue.pop() {
+        Pop::Message(message) => {
+            drop(shared);
+            Ok(Look::Message(message))
+        }
+        Pop::MessageLow(message) => {
+            drop(shared);
+            relieve(agent);
+            Ok(Look::Message(message))
+        }
+        Pop::Closed => Ok(Look::Closed),
+        Pop::Empty => {
+            shared.queue.shrink();
+            if running && !matches!(shared.receiver, Receiver::Future(_)) {
+                shared.receiver = Receiver::Owner;
+                drop(shared);
+                return wait(agent);
+            }
+            let busy = !matches!(shared.receiver, Receiver::Nobody);
+            drop(shared);
+            if busy { Err(second_reader(agent)) } else { wait_elsewhere(agent) }
+        }
+    }
+}
+
+#[cold]
+fn second_reader(agent: &Bound<'_, AgentRef>) -> PyErr {
+    let text = format!(
+        "expected one reader at a time of the mailbox of {}, got a second one while the first waits",
+        AgentRef::display(agent)
+    );
+    errors::make(errors::not_the_owner(agent.py()), (text,))
+}
+
+/// The owner is registered as waiting: it does so itself, or through a future in a task that it has started eagerly.
+#[inline]
+fn wait(agent: &Bound<'_, AgentRef>) -> PyResult<Look> {
+    let py = agent.py();
+    if current::agent_task(py)?.is_some() {
+        return Ok(Look::Wait(Poll::Pending(interop::park(py).clone_ref(py))));
+    }
+    let registered = std::mem::replace(&mut agent.get().shared.lock().receiver, Receiver::Nobody);
+    drop(registered);
+    wait_elsewhere(agent)
+}
+
+/// A task that the agent has started waits, through a future.
+fn wait_elsewhere(agent: &Bound<'_, AgentRef>) -> PyResult<Look> {
+    let py = agent.py();
+    let future = interop::blocking_future(py)?;
+    let mut shared = agent.get().shared.lock();
+    if shared.queue.is_empty() && !shared.queue.is_closed() {
+        shared.receiver = Receiver::Future(future.clone().unbind());
+        drop(shared);
+    } else {
+        drop(shared);
+        interop::complete(py, &future)?;
+    }
+    Ok(Look::Wait(Poll::Pending(future.unbind())))
+}
+
+/// After the depth has fallen: lets waiting senders in, wakes them, and tells of the low mark.
+pub fn relieve(agent: &Bound<'_, AgentRef>) {
+    let py = agent.py();
+    let mut admitted = Vec::new();
+    let (came_down, rises) = {
+        let mut shared = agent.get().shared.lock();
+        (shared.queue.admit(&mut admitted), shared.queue.rises())
+    };
+    for sender in admitted {
+        sender.wake(py);
+    }
+    let runtime = agent.get().runtime.get();
+    if came_down {
+        runtime.tell_watermark(agent, false);
+    }
+    if rises {
+        runtime.tell_watermark(agent, true);
+    }
+}
+
+/// The task that waited was cancelled: nobody waits any more.
+fn stop_waiting(mailbox: &Mailbox, py: Python<'_>) {
+    if let Ok(agent) = mailbox.owner(py) {
+        let old = std::mem::replace(&mut agent.get().shared.lock().receiver, Receiver::Nobody);
+        drop(old);
+    }
+}
+
+/// A message as it is handed to a coroutine: one that was asked for is watched until it is answered.
+#[inline]
+fn handed(mailbox: &Mailbox, py: Python<'_>, message: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    if ask::is_request(message.bind(py)) {
+        ask::watch(&mailbox.owner(py)?, message.bind(py));
+    }
+    Ok(message)
+}
+
+#[pymethods]
+impl Mailbox {
+    /// Returns an awaitable for the next message; it raises `MailboxClosed` when there will be none.
+    fn recv(slf: &Bound<'_, Self>) -> PyResult<Py<Receive>> {
+        Py::new(slf.py(), Receive::new(slf.clone().unbind()))
+    }
+
+    /// Takes a message without waiting; raises `MailboxEmpty` or `MailboxClosed`.
+    fn recv_nowait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let agent = self.owner(py)?;
+        if let Some(other) = current::agent_task(py)?.filter(|other| !other.is(&agent)) {
+            let text = format!(
+                "expected the mailbox of {} to be read by that agent, got {}",
+                AgentRef::display(&agent),
+                AgentRef::display(&other)
+            );
+            return Err(errors::make(errors::not_the_owner(py), (text,)));
+        }
+        let popped = agent.get().shared.lock().queue.pop();
+        match popped {
+            Pop::Message(message) => handed(self, py, message),
+            Pop::MessageLow(message) => {
+                relieve(&agent);
+                handed(self, py, message)
+            }
+            Pop::Closed => Err(AgentRef::closed(&agent, None)),
+            Pop::Empty => {
+                let text = format!("expected a message for {}, found none", AgentRef::display(&agent));
+                Err(errors::make(errors::mailbox_empty(py), (text,)))
+            }
+        }
+    }
+
+    /// The agent that this mailbox belongs to.
+    #[getter]
+    fn me<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, AgentRef>> {
+        self.owner(py)
+    }
+
+    /// Whether nothing will come any more, besides what is in the mailbox.
+    #[getter]
+    fn closed(&self, py: Python<'_>) -> bool {
+        self.owner(py).map_or(true, |agent| agent.get().shared.lock().queue.is_closed())
+    }
+
+    /// The mailbox's limits and counts.
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.owner(py)?.call_method0(intern!(py, "statistics"))
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.owner(py).map_or(0, |agent| agent.get().shared.lock().queue.len())
+    }
+
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __aiter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __anext__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind, value = None, traceback = None, /))]
+    fn throw<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Bound<'py, PyAny>,
+        value: Option<Bound<'py, PyAny>>,
+        traceback: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        stop_waiting(self, py);
+        Err(thrown(py, kind, value, traceback))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        stop_waiting(self, py);
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        match self.owner(py) {
+            Ok(agent) => {
+                format!(
+                    "<Mailbox of {}, {} messages>",
+                    AgentRef::display(&agent),
+                    agent.get().shared.lock().queue.len()
+                )
+            }
+            Err(_) => "<Mailbox of an agent that is gone>".to_owned(),
+        }
+    }
+}
+
+/// The mailbox is its own iterator, for `async for`: the end is a `StopAsyncIteration`.
+impl Awaitable for Mailbox {
+    #[inline]
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
+        let py = slf.py();
+        match slf.get().look(py)? {
+            Look::Message(message) => Ok(Poll::Ready(handed(slf.get(), py, message)?)),
+            Look::Closed => Err(PyStopAsyncIteration::new_err(())),
+            Look::Wait(poll) => Ok(poll),
+        }
+    }
+}
+
+allocated!(Mailbox);
+
+allocated!(Receive);
+
+/// What `mailbox.recv()` returns: await it for the next message.
+#[pyclass(frozen, module = "remuda._kernel")]
+#[derive(Debug)]
+pub struct Receive {
+    mailbox: Py<Mailbox>,
+}
+
+impl Receive {
+    pub fn new(mailbox: Py<Mailbox>) -> Self {
+        Self { mailbox }
+    }
+}
+
+#[pymethods]
+impl Receive {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind, value = None, traceback = None, /))]
+    fn throw<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Bound<'py, PyAny>,
+        value: Option<Bound<'py, PyAny>>,
+        traceback: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        stop_waiting(self.mailbox.get(), py);
+        Err(thrown(py, kind, value, traceback))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        stop_waiting(self.mailbox.get(), py);
+    }
+}
+
+/// `recv` differs from `async for` in its end: it raises `MailboxClosed`.
+impl Awaitable for Receive {
+    #[inline]
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
+        let py = slf.py();
+        let mailbox = slf.get().mailbox.get();
+        match mailbox.look(py)? {
+            Look::Message(message) => Ok(Poll::Ready(handed(mailbox, py, message)?)),
+            Look::Closed => Err(AgentRef::closed(&mailbox.owner(py)?, None)),
+            Look::Wait(poll) => Ok(poll),
+        }
+    }
+}
+
+/// Used by a plain `receive`, which has no mailbox object: takes the next message of a running agent.
+pub enum Taken {
+    Message(Py<PyAny>),
+    Empty,
+    Closed,
+}
+
+/// Takes the next message for an agent with `receive`, or registers the agent as waiting.
+#[inline]
+pub fn take_for_receive(agent: &Bound<'_, AgentRef>) -> Taken {
+    let mut shared = agent.get().shared.lock();
+    match shared.queue.pop() {
+        Pop::Message(message) => Taken::Message(message),
+        Pop::MessageLow(message) => {
+            drop(shared);
+            relieve(agent);
+            Taken::Message(message)
+        }
+        Pop::Closed => Taken::Closed,
+        Pop::Empty => {
+            shared.queue.shrink();
+            shared.receiver = Receiver::Owner;
+            Taken::Empty
+        }
+    }
+}

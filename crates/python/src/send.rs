@@ -1,0 +1,241 @@
+//! `agent.send(message)`: nothing happens before it is awaited; then the message is delivered, or waits for room.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use remuda_kernel::mailbox::{Overflow, Push};
+use remuda_kernel::sync::Mutex;
+
+use crate::agent::{AgentRef, Receiver};
+use crate::alloc::allocated;
+use crate::awaitable::{Awaitable, Poll, thrown};
+use crate::waiter::Waiter;
+use crate::{current, errors};
+
+/// The journey of one message into a mailbox that may be full; `Send` and `Ask` share it.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Nothing has happened yet.
+    Unsent(Py<PyAny>),
+    /// The message waits in the mailbox's lobby; it is kept here too, to be handed back.
+    Parked { ticket: u64, message: Py<PyAny> },
+    /// It was delivered, or the attempt is over.
+    Over,
+}
+
+/// What a look at a delivery finds.
+pub enum Delivered {
+    Yes,
+    Waits(Poll),
+}
+
+impl Delivery {
+    /// Delivers, or waits for room. Call it again when the waiter was woken.
+    pub fn poll(delivery: &Mutex<Self>, agent: &Bound<'_, AgentRef>) -> PyResult<Delivered> {
+        let py = agent.py();
+        let taken = std::mem::replace(&mut *delivery.lock(), Self::Over);
+        match taken {
+            Self::Unsent(message) => match AgentRef::deliver(agent, message) {
+                Push::Full(message) if agent.get().shared.lock().queue.overflow() == Overflow::Wait => {
+                    Self::wait(delivery, agent, message)
+                }
+                Push::Full(message) => Err(AgentRef::full(agent, message)),
+                Push::Closed(message) => Err(AgentRef::closed(agent, Some(message))),
+                _ => Ok(Delivered::Yes),
+            },
+            Self::Parked { ticket, message } => Self::resume(delivery, agent, ticket, message),
+            Self::Over => Err(errors::make(
+                errors::already_awaited(py),
+                ("expected a send that was not awaited before, got one that was: make a new one for each message",),
+            )),
+        }
+    }
+
+    /// Leaves the message in the lobby.
+    fn wait(delivery: &Mutex<Self>, agent: &Bound<'_, AgentRef>, message: Py<PyAny>) -> PyResult<Delivered> {
+        let py = agent.py();
+        let (waiter, poll) = Waiter::of_current(py)?;
+        if let Waiter::Agent(sender) = &waiter {
+            note_wait(sender.bind(py), agent, &message)?;
+        }
+        let mut shared = agent.get().shared.lock();
+        if shared.queue.is_closed() {
+            drop(shared);
+            return Err(AgentRef::closed(agent, Some(message)));
+        }
+        let ticket = shared.queue.park(message.clone_ref(py), waiter);
+        // There may be room since the look before: a lone sender must not wait for a receiver that has caught up.
+        let mut admitted = Vec::new();
+        shared.queue.admit(&mut admitted);
+        let receiver = if admitted.is_empty() {
+            Receiver::Nobody
+        } else {
+            std::mem::replace(&mut shared.receiver, Receiver::Nobody)
+        };
+        drop(shared);
+        *delivery.lock() = Self::Parked { ticket, message };
+        for sender in admitted {
+            sender.wake(py);
+        }
+        match receiver {
+            Receiver::Nobody => {}
+            Receiver::Owner => AgentRef::schedule(agent),
+            Receiver::Future(future) => Waiter::Future(future).wake(py),
+        }
+        Ok(Delivered::Waits(poll))
+    }
+
+    /// Looks after a wake-up whether the message was admitted, or turned away, or still waits.
+    fn resume(
+        delivery: &Mutex<Self>,
+        agent: &Bound<'_, AgentRef>,
+        ticket: u64,
+        message: Py<PyAny>,
+    ) -> PyResult<Delivered> {
+        let py = agent.py();
+        let (waiter, poll) = Waiter::of_current(py)?;
+        let (rebound, turned_away) = {
+            let mut shared = agent.get().shared.lock();
+            (shared.queue.rebind(ticket, waiter), shared.queue.was_turned_away(ticket))
+        };
+        if rebound.is_ok() {
+            *delivery.lock() = Self::Parked { ticket, message };
+            return Ok(Delivered::Waits(poll));
+        }
+        forget_wait(py);
+        if turned_away { Err(AgentRef::closed(agent, Some(message))) } else { Ok(Delivered::Yes) }
+    }
+
+    /// The task that waited was cancelled: the message is not sent, if it was not already.
+    pub fn abandon(delivery: &Mutex<Self>, agent: &Bound<'_, AgentRef>) {
+        if let Some(waiter) = Self::withdraw(delivery, agent) {
+            drop(waiter);
+            forget_wait(agent.py());
+        }
+    }
+
+    /// Takes the message back out of the lobby; whoever waits there is to be woken.
+    pub fn withdraw(delivery: &Mutex<Self>, agent: &Bound<'_, AgentRef>) -> Option<Waiter> {
+        let taken = std::mem::replace(&mut *delivery.lock(), Self::Over);
+        let Self::Parked { ticket, .. } = taken else {
+            return None;
+        };
+        let withdrawn = agent.get().shared.lock().queue.withdraw(ticket);
+        withdrawn.map(|parked| parked.sender)
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Unsent(message) | Self::Parked { message, .. } => visit.call(message),
+            Self::Over => Ok(()),
+        }
+    }
+}
+
+/// Notes that `sender` waits for `target`; if that closes a circle of waiting agents, says so instead.
+pub fn note_wait(sender: &Bound<'_, AgentRef>, target: &Bound<'_, AgentRef>, message: &Py<PyAny>) -> PyResult<()> {
+    let py = sender.py();
+    let mut circle = vec![sender.clone()];
+    let mut next = Some(target.clone());
+    while let Some(agent) = next {
+        if agent.is(sender) {
+            let names: Vec<String> = circle.iter().chain([sender]).map(AgentRef::display).collect();
+            let text = format!(
+                "expected to wait for {} without a circle, but each of these waits for the next: {}",
+                AgentRef::display(target),
+                names.join(" -> ")
+            );
+            let agents = pyo3::types::PyTuple::new(py, &circle)?;
+            let error = errors::make(errors::deadlock_detected(py), (text, agents));
+            error.value(py).setattr("message", message)?;
+            return Err(error);
+        }
+        if circle.iter().any(|seen| seen.is(&agent)) {
+            break;
+        }
+        next = agent
+            .get()
+            .shared
+            .lock()
+            .extra
+            .as_ref()
+            .and_then(|extra| extra.waits_for.as_ref().map(|waits_for| waits_for.bind(py).clone()));
+        circle.push(agent);
+    }
+    let old = sender.get().shared.lock().extra().waits_for.replace(target.clone().unbind());
+    drop(old);
+    Ok(())
+}
+
+/// The agent that runs here waits for nobody any more.
+pub fn forget_wait(py: Python<'_>) {
+    if let Some(sender) = current::sender(py) {
+        let old = sender.get().shared.lock().extra.as_mut().and_then(|extra| extra.waits_for.take());
+        drop(old);
+    }
+}
+
+/// What `agent.send(message)` returns: await it to send the message.
+///
+/// The garbage collector does not look into it, which would double its price: it lives as long as one await, and all
+/// that a waiting send holds is also held, and shown to the collector, by the mailbox that it waits for.
+#[pyclass(frozen, module = "remuda._kernel")]
+#[derive(Debug)]
+pub struct Send {
+    agent: Py<AgentRef>,
+    delivery: Mutex<Delivery>,
+    awaited: AtomicBool,
+}
+
+impl Send {
+    pub fn new(agent: Py<AgentRef>, message: Py<PyAny>) -> Self {
+        Self { agent, delivery: Mutex::new(Delivery::Unsent(message)), awaited: AtomicBool::new(false) }
+    }
+}
+
+allocated!(Send);
+
+impl Awaitable for Send {
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
+        let this = slf.get();
+        this.awaited.store(true, Ordering::Relaxed);
+        match Delivery::poll(&this.delivery, this.agent.bind(slf.py()))? {
+            Delivered::Yes => Ok(Poll::Done),
+            Delivered::Waits(poll) => Ok(poll),
+        }
+    }
+}
+
+#[pymethods]
+impl Send {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind, value = None, traceback = None, /))]
+    fn throw<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Bound<'py, PyAny>,
+        value: Option<Bound<'py, PyAny>>,
+        traceback: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        self.close(py);
+        Err(thrown(py, kind, value, traceback))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        self.awaited.store(true, Ordering::Relaxed);
+        Delivery::abandon(&self.delivery, self.agent.bind(py));
+    }
+}
+
+impl Drop for Send {
+    fn drop(&mut self) {
+        if !*self.awaited.get_mut() {
+            // SAFETY: a Python object is dropped on an attached thread.
+            errors::warn(unsafe { Python::assume_attached() }, c"a send was never awaited: its message was not sent");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Running an agent: from the moment the pump takes it until it waits, ends, or has used up its budget.
+//!
+//! The rules for what a coroutine yields are those of `asyncio.Task`: a future with `_asyncio_future_blocking` set is
+//! waited for, a bare None lets others run, anything else is an error, thrown into the coroutine where it yielded. Our
+//! own awaitables yield one of two sentinels (`interop::park`, `interop::requeue`) after they have seen to being woken.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::{ffi, intern};
+use remuda_kernel::budget::Budget;
+
+use crate::agent::{AgentRef, BLOCKED, CANCEL, KILL, THROW};
+use crate::ask::{self, Request};
+use crate::body::{Body, Handling, Program};
+use crate::mailbox::{Taken, take_for_receive};
+use crate::{current, errors, finish, interop};
+
+/// What is to be done with an agent after a run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum After {
+    /// Nothing: it waits, and will be scheduled by whatever it waits for, or has ended.
+    Nothing,
+    /// It goes to the back of the queue.
+    Requeue,
+    /// It wants the event loop to turn first.
+    NextTurn,
+}
+
+/// What one resumption of a coroutine brought.
+enum Step {
+    Returned(Py<PyAny>),
+    Raised(PyErr),
+    Yielded(Py<PyAny>),
+}
+
+/// Runs an agent. An error is one that must end the event loop: `KeyboardInterrupt` or `SystemExit`.
+#[inline]
+pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Instant) -> PyResult<After> {
+    let py = agent.py();
+    let this = agent.get();
+    if !this.state.start() {
+        return Ok(After::Nothing);
+    }
+    // Acquire pairs with `AgentRef::signal`.
+    let signals = this.signals.load(Ordering::Acquire);
+    if signals & KILL != 0 {
+        finish::kill(agent);
+        return Ok(After::Nothing);
+    }
+    if signals & BLOCKED != 0 {
+        // Somebody else's wake-up came late: the agent waits for its future, which will schedule it.
+        return Ok(park(agent));
+    }
+    interop::enter_task(py, event_loop, agent)?;
+    current::begin(agent, Budget::starting(now));
+    // SAFETY: the agent's own context, which is entered nowhere else: only one thread runs the agent.
+    let entered = unsafe { ffi::PyContext_Enter(this.context.as_ptr()) };
+    let after = if entered == 0 { advance(agent, signals) } else { Err(Ended::With(PyErr::fetch(py))) };
+    if entered == 0 {
+        // SAFETY: entered just above.
+        unsafe { ffi::PyContext_Exit(this.context.as_ptr()) };
+    }
+    current::end();
+    match after {
+        Ok(After::Nothing) => Ok(park(agent)),
+        Ok(after) => {
+            this.state.reschedule();
+            Ok(after)
+        }
+        Err(Ended::Well(value)) => {
+            finish::returned(agent, value);
+            Ok(After::Nothing)
+        }
+        Err(Ended::With(error)) => {
+            let fatal = error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py);
+            let copy = fatal.then(|| error.clone_ref(py));
+            finish::raised(agent, error);
+            copy.map_or(Ok(After::Nothing), Err)
+        }
+    }
+}
+
+/// How an agent's program ended.
+enum Ended {
+    Well(Py<PyAny>),
+    With(PyErr),
+}
+
+fn park(agent: &Bound<'_, AgentRef>) -> After {
+    if agent.get().state.park() { After::Nothing } else { After::Requeue }
+}
+
+#[inline]
+fn advance(agent: &Bound<'_, AgentRef>, signals: u8) -> Result<After, Ended> {
+    let py = agent.py();
+    // SAFETY: this thread has moved the agent to RUNNING, and nothing below keeps a reference into the body while Python
+    // runs: what is needed is copied out.
+    let body = agent.get().body.get();
+    // SAFETY: as above.
+    if let Program::Coroutine(coroutine) = unsafe { &(*body).program } {
+        // The pump holds the agent, which holds the coroutine, for as long as the step takes.
+        let coroutine = coroutine.as_ptr();
+        // SAFETY: as above.
+        let coroutine = unsafe { Borrowed::from_ptr(py, coroutine) };
+        return match resume(agent, &coroutine, signals) {
+            Step::Yielded(yielded) => Ok(wait_for(agent, yielded)),
+            Step::Returned(value) => Err(Ended::Well(value)),
+            Step::Raised(error) => Err(Ended::With(error)),
+        };
+    }
+    receive(agent, body, signals)
+}
+
+/// Runs an agent with `receive`: message by message, until there is none or the budget is used up.
+fn receive(agent: &Bound<'_, AgentRef>, body: *mut Body, mut signals: u8) -> Result<After, Ended> {
+    let py = agent.py();
+    loop {
+        // SAFETY: as in `advance`.
+        let (object, coroutine) = match unsafe { &(*body).program } {
+            Program::Instance { object, handling } => (
+                object.clone_ref(py).into_bound(py),
+                handling.as_ref().map(|handling| handling.coroutine.clone_ref(py).into_bound(py)),
+            ),
+            Program::Coroutine(_) | Program::Ended => return Err(Ended::Well(py.None())),
+        };
+        if let Some(coroutine) = coroutine {
+            let step = resume(agent, &coroutine, std::mem::take(&mut signals));
+            if let Step::Yielded(yielded) = step {
+                return Ok(wait_for(agent, yielded));
+            }
+            // SAFETY: as in `advance`.
+            let handled = match unsafe { &mut (*body).program } {
+                Program::Instance { handling, .. } => handling.take(),
+                Program::Coroutine(_) | Program::Ended => None,
+            };
+            let request = handled.and_then(|handled| handled.request);
+            match step {
+                Step::Returned(value) => answer(py, request, value),
+                Step::Raised(error) => return Err(fail(agent, request, error)),
+                Step::Yielded(_) => unreachable!("returned above"),
+            }
+            continue;
+        }
+        if signals & (CANCEL | THROW) != 0
+            && let Some(error) = take_throw(agent, signals)
+        {
+            return Err(Ended::With(error));
+        }
+        if !current::pay() {
+            return Ok(After::Requeue);
+        }
+        let message = match take_for_receive(agent) {
+            Taken::Message(message) => message,
+            Taken::Empty => return Ok(After::Nothing),
+            Taken::Closed => return Err(Ended::Well(py.None())),
+        };
+        let (message, request) = if ask::is_request(message.bind(py)) {
+            // SAFETY: its type was just looked at.
+            let request = unsafe { message.into_bound(py).cast_into_unchecked::<Request>() };
+            (request.get().message().clone_ref(py), Some(request.unbind()))
+        } else {
+            (message, None)
+        };
+        let returned = match object.call_method1(intern!(py, "receive"), (message,)) {
+            Ok(returned) => returned,
+            Err(error) => return Err(fail(agent, request, error)),
+        };
+        // SAFETY: a type check of a live object.
+        if unsafe { ffi::PyCoro_CheckExact(returned.as_ptr()) } != 0 {
+            let handling = Some(Box::new(Handling { coroutine: returned.unbind(), request }));
+            // SAFETY: as in `advance`.
+            unsafe { (*body).program = Program::Instance { object: object.unbind(), handling } };
+        } else {
+            answer(py, request, returned.unbind());
+        }
+    }
+}
+
+fn answer(py: Python<'_>, request: Option<Py<Request>>, value: Py<PyAny>) {
+    if let Some(request) = request {
+        request.get().answer_with(py, value);
+    }
+}
+
+/// The agent fails, and so does what it was asked.
+fn fail(agent: &Bound<'_, AgentRef>, request: Option<Py<Request>>, error: PyErr) -> Ended {
+    let py = agent.py();
+    if let Some(request) = request {
+        request.get().fail_with(py, finish::failed_before_answer(agent, Some(&error)));
+    }
+    Ended::With(error)
+}
+
+/// Resumes a coroutine with None, or throws into it what was signalled.
+#[inline]
+fn resume(agent: &Bound<'_, AgentRef>, coroutine: &Bound<'_, PyAny>, signals: u8) -> Step {
+    let py = agent.py();
+    if signals & (THROW | CANCEL) != 0
+        && let Some(error) = take_throw(agent, signals)
+    {
+        return throw(coroutine, error);
+    }
+    let mut result = std::ptr::null_mut();
+    // SAFETY: a coroutine, and a place for the result.
+    let sent = unsafe { ffi::PyIter_Send(coroutine.as_ptr(), ffi::Py_None(), &mut result) };
+    match sent {
+        // SAFETY: with these two outcomes the result is a new reference.
+        ffi::PySendResult::PYGEN_NEXT => Step::Yielded(unsafe { Bound::from_owned_ptr(py, result) }.unbind()),
+        // SAFETY: as above.
+        ffi::PySendResult::PYGEN_RETURN => Step::Returned(unsafe { Bound::from_owned_ptr(py, result) }.unbind()),
+        ffi::PySendResult::PYGEN_ERROR => Step::Raised(PyErr::fetch(py)),
+    }
+}
+
+#[cold]
+fn throw(coroutine: &Bound<'_, PyAny>, error: PyErr) -> Step {
+    let py = coroutine.py();
+    match coroutine.call_method1(intern!(py, "throw"), (error.into_value(py),)) {
+        Ok(yielded) => Step::Yielded(yielded.unbind()),
+        Err(raised) => match raised.value(py).cast::<pyo3::exceptions::PyStopIteration>() {
+            Ok(stop) => match stop.getattr(intern!(py, "value")) {
+                Ok(value) => Step::Returned(value.unbind()),
+                Err(error) => Step::Raised(error),
+            },
+            Err(_) => Step::Raised(raised),
+        },
+    }
+}
+
+/// What has to be thrown: a cancellation goes before the error of a future.
+#[cold]
+fn take_throw(agent: &Bound<'_, AgentRef>, signals: u8) -> Option<PyErr> {
+    let py = agent.py();
+    let this = agent.get();
+    this.signals.fetch_and(!(THROW | CANCEL), Ordering::AcqRel);
+    let (thrown, message) = {
+        let mut shared = this.shared.lock();
+        let extra = shared.extra();
+        (extra.throw.take(), extra.cancel_message.as_ref().map(|message| message.clone_ref(py)))
+    };
+    let error = thrown.map(|thrown| PyErr::from_value(thrown.into_bound(py)));
+    let class = match errors::cancelled_error(py) {
+        Ok(class) => class,
+        Err(error) => return Some(error),
+    };
+    if signals & CANCEL == 0 || error.as_ref().is_some_and(|error| error.is_instance(py, class)) {
+        return error;
+    }
+    Some(match message {
+        Some(message) => errors::make(Ok(class), (message,)),
+        None => errors::make(Ok(class), ()),
+    })
+}
+
+/// Sees to it that the agent goes on after what it yielded.
+#[inline]
+fn wait_for(agent: &Bound<'_, AgentRef>, yielded: Py<PyAny>) -> After {
+    let py = agent.py();
+    if yielded.is(interop::park(py)) {
+        return After::Nothing;
+    }
+    if yielded.is(interop::requeue(py)) {
+        return After::Requeue;
+    }
+    if yielded.is_none(py) {
+        return After::NextTurn;
+    }
+    match wait_for_future(agent, yielded.bind(py)) {
+        Ok(()) => After::Nothing,
+        Err(error) => {
+            throw_next(agent, error);
+            After::Requeue
+        }
+    }
+}
+
+fn throw_next(agent: &Bound<'_, AgentRef>, error: PyErr) {
+    let this = agent.get();
+    let old = this.shared.lock().extra().throw.replace(error.into_value(agent.py()).into_any());
+    drop(old);
+    this.signals.fetch_or(THROW, Ordering::AcqRel);
+}
+
+fn wait_for_future(agent: &Bound<'_, AgentRef>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = agent.py();
+    let this = agent.get();
+    let Some(blocking) = future.getattr_opt(intern!(py, "_asyncio_future_blocking"))?.filter(|flag| !flag.is_none())
+    else {
+        let text = format!(
+            "expected {} to await what asyncio or Remuda can wait for, but it yielded {}",
+            AgentRef::display(agent),
+            future.repr()?
+        );
+        return Err(errors::make(errors::behaviour_error(py), (text,)));
+    };
+    if !blocking.is_truthy()? {
+        let name = AgentRef::display(agent);
+        return Err(PyRuntimeError::new_err(format!(
+            "yield was used instead of yield from in agent {name} with {future:?}"
+        )));
+    }
+    let home = this.runtime.get().event_loop(py)?;
+    if let Some(get_loop) = future.getattr_opt(intern!(py, "get_loop"))?
+        && !get_loop.call0()?.is(&home)
+    {
+        let name = AgentRef::display(agent);
+        return Err(PyRuntimeError::new_err(format!(
+            "agent {name} got future {future:?} attached to a different loop"
+        )));
+    }
+    future.setattr(intern!(py, "_asyncio_future_blocking"), false)?;
+    let old = this.shared.lock().extra().waiting_on.replace(future.clone().unbind());
+    drop(old);
+    // Set before the callback is: on another thread it may come at once.
+    this.signals.fetch_or(BLOCKED, Ordering::AcqRel);
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "context"), this.runtime.get().context(py)?)?;
+    let wakeup = agent.getattr(intern!(py, "_wakeup"))?;
+    if let Err(error) = future.call_method(intern!(py, "add_done_callback"), (wakeup,), Some(&keywords)) {
+        this.signals.fetch_and(!BLOCKED, Ordering::AcqRel);
+        let forgotten = this.shared.lock().extra().waiting_on.take();
+        drop(forgotten);
+        return Err(error);
+    }
+    if this.signals.load(Ordering::Acquire) & CANCEL != 0 {
+        let message = this.shared.lock().extra().cancel_message.as_ref().map(|message| message.clone_ref(py));
+        let keywords = PyDict::new(py);
+        if let Some(message) = message {
+            keywords.set_item(intern!(py, "msg"), message)?;
+        }
+        if future.call_method(intern!(py, "cancel"), (), Some(&keywords))?.is_truthy()? {
+            this.signals.fetch_and(!CANCEL, Ordering::AcqRel);
+        }
+    }
+    Ok(())
+}
+
+/// The future that the agent waited for is done.
+pub fn wake_from_future(agent: &Bound<'_, AgentRef>, future: &Bound<'_, PyAny>) {
+    let py = agent.py();
+    let this = agent.get();
+    let waited = {
+        let mut shared = this.shared.lock();
+        match &mut shared.extra {
+            Some(extra) if extra.waiting_on.as_ref().is_some_and(|waiting| waiting.is(future)) => {
+                extra.waiting_on.take()
+            }
+            _ => None,
+        }
+    };
+    if waited.is_none() {
+        return;
+    }
+    if let Err(error) = future.call_method0(intern!(py, "result")) {
+        debug_assert!(error.value(py).is_instance_of::<PyBaseException>());
+        throw_next(agent, error);
+    }
+    this.signals.fetch_and(!BLOCKED, Ordering::AcqRel);
+    AgentRef::schedule(agent);
+}

@@ -1,0 +1,58 @@
+//! Who waits for something, and how to wake it: an agent by scheduling it, any other task through a future of its loop.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+use crate::agent::AgentRef;
+use crate::awaitable::Poll;
+use crate::{current, errors, interop};
+
+/// One that waits.
+#[derive(Debug)]
+pub enum Waiter {
+    /// An agent, which is scheduled.
+    Agent(Py<AgentRef>),
+    /// A foreign task, which is woken by this future.
+    Future(Py<PyAny>),
+}
+
+/// What tells one waiter from another while it waits.
+pub type WaiterKey = usize;
+
+impl Waiter {
+    /// Its key: the address of the agent or the future, which the waiter keeps alive.
+    pub fn key(&self) -> WaiterKey {
+        match self {
+            Self::Agent(agent) => agent.as_ptr() as usize,
+            Self::Future(future) => future.as_ptr() as usize,
+        }
+    }
+
+    /// The waiter for the code that runs now, and what it has to yield.
+    pub fn of_current(py: Python<'_>) -> PyResult<(Self, Poll)> {
+        if let Some(agent) = current::agent_task(py)? {
+            return Ok((Self::Agent(agent.unbind()), Poll::Pending(interop::park(py).clone_ref(py))));
+        }
+        let future = interop::blocking_future(py)?;
+        Ok((Self::Future(future.clone().unbind()), Poll::Pending(future.unbind())))
+    }
+
+    /// Wakes it. Runs Python: never call it with a lock held.
+    pub fn wake(self, py: Python<'_>) {
+        match self {
+            Self::Agent(agent) => AgentRef::schedule(agent.bind(py)),
+            Self::Future(future) => {
+                if let Err(error) = interop::complete(py, future.bind(py)) {
+                    errors::unraisable(py, error, Some(future.bind(py)));
+                }
+            }
+        }
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Agent(agent) => visit.call(agent),
+            Self::Future(future) => visit.call(future),
+        }
+    }
+}

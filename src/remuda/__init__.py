@@ -1,0 +1,78 @@
+"""Remuda: an agent runtime for Python, nanosecond-scale.
+
+Agents are `async def` functions or small classes; a compiled scheduler runs hundreds of thousands of them inside
+asyncio, and every mailbox is bounded.
+"""
+
+# The layers, lowest first; a module imports only from those above it in this list.
+#
+#   errors        every exception
+#   statistics    frozen values that tell what goes on
+#   _kernel       the compiled core: agents, mailboxes, the scheduler's mechanism
+#   mailbox       the receiving side
+#   agent         agents written as classes
+#   all_tasks     agents in asyncio.all_tasks()
+#   runtime       where agents live: policy for failures, dead letters, stopping
+#   cli           the command line
+
+from remuda import errors as errors
+from remuda._kernel import __version__ as __version__
+from remuda.agent import Agent as Agent
+from remuda.agent import AgentRef as AgentRef
+from remuda.agent import current_agent as current_agent
+from remuda.agent import signal as signal
+from remuda.errors import AgentFailed as AgentFailed
+from remuda.errors import AgentKilled as AgentKilled
+from remuda.errors import AskTimeout as AskTimeout
+from remuda.errors import BehaviourError as BehaviourError
+from remuda.errors import DeadlockDetected as DeadlockDetected
+from remuda.errors import MailboxClosed as MailboxClosed
+from remuda.errors import MailboxEmpty as MailboxEmpty
+from remuda.errors import MailboxFull as MailboxFull
+from remuda.errors import NoReply as NoReply
+from remuda.errors import NoRuntime as NoRuntime
+from remuda.errors import RemudaError as RemudaError
+from remuda.errors import RuntimeStopped as RuntimeStopped
+from remuda.mailbox import Mailbox as Mailbox
+from remuda.mailbox import Request as Request
+from remuda.runtime import Runtime as Runtime
+from remuda.runtime import current_runtime as current_runtime
+from remuda.runtime import run as run
+from remuda.runtime import spawn as spawn
+from remuda.statistics import DeadLetter as DeadLetter
+from remuda.statistics import MailboxStatistics as MailboxStatistics
+from remuda.statistics import RuntimeStatistics as RuntimeStatistics
+from remuda.statistics import StopReport as StopReport
+from remuda.statistics import WatermarkEvent as WatermarkEvent
+
+__all__ = [
+    "Agent",
+    "AgentFailed",
+    "AgentKilled",
+    "AgentRef",
+    "AskTimeout",
+    "BehaviourError",
+    "DeadLetter",
+    "DeadlockDetected",
+    "Mailbox",
+    "MailboxClosed",
+    "MailboxEmpty",
+    "MailboxFull",
+    "MailboxStatistics",
+    "NoReply",
+    "NoRuntime",
+    "RemudaError",
+    "Request",
+    "Runtime",
+    "RuntimeStatistics",
+    "RuntimeStopped",
+    "StopReport",
+    "WatermarkEvent",
+    "__version__",
+    "current_agent",
+    "current_runtime",
+    "errors",
+    "run",
+    "signal",
+    "spawn",
+]

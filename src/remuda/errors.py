@@ -1,0 +1,160 @@
+"""Every exception of Remuda. Each says what was expected, what came, and where.
+
+    RemudaError
+    ├── BehaviourError (TypeError)       spawn was given something that can't be an agent
+    ├── LimitsError (ValueError)         a mailbox's bound or marks make no sense
+    ├── SendError                        a message was not taken; it is in `.message`
+    │   ├── MailboxFull (asyncio.QueueFull)
+    │   └── MailboxClosed
+    ├── ReceiveError                     a mailbox was used in a way that it can't be
+    │   ├── MailboxEmpty (asyncio.QueueEmpty)
+    │   └── NotTheOwner
+    ├── AgentFailed                      the agent that was asked failed; its error is the `__cause__`
+    ├── AgentKilled                      the agent that is awaited was killed
+    ├── AskTimeout (TimeoutError)        no answer came in time
+    ├── NoReply                          the request was dropped without an answer
+    ├── AlreadyAwaited                   a send or an ask was awaited twice
+    ├── AlreadyReplied                   a request was answered twice
+    ├── DeadlockDetected                 to wait here would be to wait for oneself
+    ├── NoRuntime                        there is no runtime to do this on
+    └── RuntimeStopped                   the runtime is stopping, or has stopped
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+__all__ = [
+    "AgentFailed",
+    "AgentKilled",
+    "AlreadyAwaited",
+    "AlreadyReplied",
+    "AskTimeout",
+    "BehaviourError",
+    "DeadlockDetected",
+    "LimitsError",
+    "MailboxClosed",
+    "MailboxEmpty",
+    "MailboxFull",
+    "NoReply",
+    "NoRuntime",
+    "NotTheOwner",
+    "ReceiveError",
+    "RemudaError",
+    "RuntimeStopped",
+    "SendError",
+]
+
+
+class RemudaError(Exception):
+    """The base of every error that Remuda raises on its own account."""
+
+
+class BehaviourError(RemudaError, TypeError):
+    """`spawn` got something that can't be an agent, or arguments that its behaviour doesn't take.
+
+    An error *inside* a behaviour is never this one: `await agent` raises it as it is.
+    """
+
+
+class LimitsError(RemudaError, ValueError):
+    """The bound of a mailbox is not positive, or its marks are not `0 <= low < high <= mailbox`."""
+
+
+class SendError(RemudaError):
+    """A message was not taken.
+
+    Attributes:
+        message: The message, handed back.
+        agent: The agent that did not take it.
+    """
+
+    def __init__(self, text: str, message: Any = None, agent: Any = None) -> None:
+        super().__init__(text)
+        self.message = message
+        self.agent = agent
+
+
+class MailboxFull(SendError, asyncio.QueueFull):
+    """`send_nowait` (or `send`, with the policy "fail") found no room.
+
+    `MailboxClosed` is the sibling for an agent that will never again have room.
+    """
+
+    def __init__(
+        self, text: str, message: Any = None, agent: Any = None, capacity: int = 0
+    ) -> None:
+        super().__init__(text, message, agent)
+        self.capacity = capacity
+
+
+class MailboxClosed(SendError):
+    """The agent has ended or was told to stop; in `recv`, that nothing is left and nothing will come."""
+
+
+class ReceiveError(RemudaError):
+    """A mailbox was used in a way that it can't be used."""
+
+
+class MailboxEmpty(ReceiveError, asyncio.QueueEmpty):
+    """`recv_nowait` found no message; `MailboxClosed` says that there will never be one."""
+
+
+class NotTheOwner(ReceiveError):
+    """A mailbox was read by another agent, from another event loop, or by two readers at once."""
+
+
+class AgentFailed(RemudaError):
+    """The agent that was asked ended before it answered; its own error, if any, is the `__cause__`.
+
+    `await agent` raises the agent's error itself; `NoReply` is raised if the agent lives on.
+    """
+
+    def __init__(self, text: str, agent: Any = None) -> None:
+        super().__init__(text)
+        self.agent = agent
+
+
+class AgentKilled(RemudaError):
+    """The agent that is awaited was ended by `kill`. One that was cancelled raises `CancelledError`."""
+
+    def __init__(self, text: str, agent: Any = None) -> None:
+        super().__init__(text)
+        self.agent = agent
+
+
+class AskTimeout(RemudaError, TimeoutError):
+    """The time given to `ask` passed without an answer. What the agent answers later is ignored."""
+
+
+class NoReply(RemudaError):
+    """The request was dropped without `reply` or `fail`, by an agent that has not failed."""
+
+
+class AlreadyAwaited(RemudaError, RuntimeError):
+    """The same send or ask was awaited twice: make a new one for each message."""
+
+
+class AlreadyReplied(RemudaError, RuntimeError):
+    """`reply` or `fail` was called on a request that has its answer."""
+
+
+class DeadlockDetected(RemudaError):
+    """To wait here would close a circle of agents that wait for one another.
+
+    Attributes:
+        agents: The agents of the circle, the one that was about to wait first.
+    """
+
+    def __init__(self, text: str, agents: tuple[Any, ...] = ()) -> None:
+        super().__init__(text)
+        self.agents = agents
+
+
+class NoRuntime(RemudaError, RuntimeError):
+    """There is no current runtime, or it has not been started: use `async with Runtime()`."""
+
+
+class RuntimeStopped(RemudaError, RuntimeError):
+    """The runtime is stopping or has stopped, and starts no agents any more."""

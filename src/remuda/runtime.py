@@ -1,0 +1,433 @@
+"""The runtime: where agents live, from its start in an event loop to its stop.
+
+The mechanism (queues, mailboxes, stepping) is in the kernel; here is what is policy: what happens when an agent fails,
+when a message is lost, and in which order things are stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import warnings
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
+
+from remuda import _kernel
+from remuda._kernel import AgentRef, Mailbox, current_agent
+from remuda.all_tasks import show_agents_of
+from remuda.errors import AgentKilled, DeadlockDetected, NoRuntime, RuntimeStopped
+from remuda.statistics import (
+    DeadLetter,
+    Overflow,
+    RuntimeStatistics,
+    StopReport,
+    WatermarkEvent,
+)
+
+__all__ = ["Runtime", "current_runtime", "run", "spawn"]
+
+T = TypeVar("T")
+M = TypeVar("M")
+Ts = TypeVarTuple("Ts")
+
+log = logging.getLogger("remuda")
+
+_current: ContextVar[Runtime] = ContextVar("remuda_runtime")
+
+_CANCEL_GRACE = 1.0
+"""Seconds that a cancelled agent gets to clean up before it is killed."""
+
+_RECENT = 100
+"""How many dead letters are kept to be looked at."""
+
+
+class Runtime(_kernel.Runtime):
+    """Where agents live.
+
+    Use it as an async context manager. Leaving the block stops the runtime: mailboxes are drained up to the deadline,
+    agents that have not ended then are cancelled. If the block raises, agents are cancelled at once.
+
+    Args:
+        on_failure: What happens when an agent fails. "log" logs the error with its traceback. "raise" also cancels
+            the block, which then raises all agents' errors as an `ExceptionGroup`.
+        deadline: Seconds that leaving the block lets mailboxes drain.
+
+    Raises:
+        ValueError: `on_failure` is none of the two, or the deadline is negative.
+
+    Example:
+        >>> import asyncio, remuda
+        >>> async def adder(mailbox: remuda.Mailbox[int]) -> int:
+        ...     return sum([number async for number in mailbox])
+        >>> async def main() -> int:
+        ...     async with remuda.Runtime() as runtime:
+        ...         agent = runtime.spawn(adder)
+        ...         for number in range(10):
+        ...             await agent.send(number)
+        ...         await agent.stop()
+        ...         return await agent
+        >>> asyncio.run(main())
+        45
+    """
+
+    def __init__(
+        self, *, on_failure: Literal["log", "raise"] = "log", deadline: float = 5.0
+    ) -> None:
+        if on_failure not in ("log", "raise"):
+            raise ValueError(f"expected on_failure to be 'log' or 'raise', got {on_failure!r}")
+        if not deadline >= 0:
+            raise ValueError(f"expected deadline >= 0 (seconds), got {deadline!r}")
+        self._policy = on_failure
+        self._deadline = deadline
+        self._failures: list[BaseException] = []
+        self._block: asyncio.Task[Any] | None = None
+        self._block_cancelled = False
+        self._watermark_listeners: list[Callable[[WatermarkEvent], object]] = []
+        self._dead_letter_listeners: list[Callable[[DeadLetter], object]] = []
+        self._recent: deque[DeadLetter] = deque(maxlen=_RECENT)
+        self._quiet: asyncio.Future[None] | None = None
+        self._stopping: asyncio.Future[StopReport] | None = None
+
+    async def start(self) -> Runtime:
+        """Binds the runtime to the running event loop; it becomes the current runtime of this context.
+
+        Returns:
+            The runtime itself.
+
+        Raises:
+            RuntimeStopped: It was started before: a runtime is started once.
+        """
+        self._start()
+        show_agents_of(self)
+        _current.set(self)
+        return self
+
+    async def stop(self, deadline: float | None = None) -> StopReport:
+        """Stops the runtime: no new agents, mailboxes drain, agents end.
+
+        When nothing is left to do, all mailboxes close, and agents end after what is in them. Agents that have not
+        ended at the deadline are cancelled, and killed if they don't end then. Stopping twice is harmless.
+
+        Args:
+            deadline: Seconds until agents are cancelled; what the runtime was made with, if not given. 0 cancels at
+                once.
+
+        Returns:
+            How many agents ended by themselves, and the names of those that did not.
+
+        Raises:
+            DeadlockDetected: It was called by one of the runtime's own agents, which would wait for itself.
+        """
+        if self.phase == "new":
+            self._begin_stop()
+            self._end_stop()
+            return StopReport(0, (), (), 0)
+        agent = current_agent()
+        if agent is not None and agent.runtime is self:
+            raise DeadlockDetected(
+                f"expected stop to be called from outside of the runtime's agents, but {agent.name} called it",
+                (agent,),
+            )
+        if self._stopping is not None:
+            return await asyncio.shield(self._stopping)
+        self._stopping = asyncio.get_running_loop().create_future()
+        try:
+            report = await self._stop(self._deadline if deadline is None else deadline)
+        except BaseException:
+            self._stopping.cancel()
+            raise
+        self._stopping.set_result(report)
+        return report
+
+    async def _stop(self, deadline: float) -> StopReport:
+        self._begin_stop()
+        living = self._living
+        letters = self.statistics().dead_letters
+        try:
+            async with asyncio.timeout(deadline):
+                await self._drain()
+        except TimeoutError:
+            pass
+        finally:
+            left = [agent for agent in self.agents() if not agent.done()]
+            for agent in left:
+                agent.cancel(f"the runtime stops, and {agent.name} has not ended by itself")
+        killed: list[str] = []
+        try:
+            async with asyncio.timeout(_CANCEL_GRACE):
+                await self._all_ended()
+        except TimeoutError:
+            pass
+        finally:
+            for agent in self.agents():
+                if agent.kill():
+                    killed.append(agent.name)
+        while self._living:
+            await self._next_quiet()
+        self._end_stop()
+        cancelled = tuple(agent.name for agent in left)
+        if cancelled:
+            log.warning(
+                "%d agents had not ended %s s after the runtime was told to stop, and were cancelled: %s",
+                len(cancelled),
+                deadline,
+                ", ".join(cancelled[:10]) + (", ..." if len(cancelled) > 10 else ""),
+            )
+        left_over = self.statistics().dead_letters - letters
+        return StopReport(living - len(cancelled), cancelled, tuple(killed), left_over)
+
+    async def _drain(self) -> None:
+        await self._next_quiet(now=True)
+        while any(agent.depth for agent in self.agents()):
+            await self._next_quiet()
+        for agent in self.agents():
+            agent.stop()
+        await self._all_ended()
+
+    async def _all_ended(self) -> None:
+        while self._living:
+            await self._next_quiet()
+
+    async def _next_quiet(self, *, now: bool = False) -> None:
+        """Waits until the scheduler has run something and has nothing more to run; with `now`, without the first."""
+        if self._quiet is None or self._quiet.done():
+            self._quiet = asyncio.get_running_loop().create_future()
+        self._watch_quiet(now)
+        await asyncio.shield(self._quiet)
+
+    async def __aenter__(self) -> Runtime:
+        await self.start()
+        self._block = asyncio.current_task()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        block, self._block = self._block, None
+        if (
+            self._block_cancelled
+            and block is not None
+            and block.uncancel() == 0
+            and kind is not None
+            and issubclass(kind, asyncio.CancelledError)
+        ):
+            error = None
+        await self.stop(deadline=0 if kind is not None else None)
+        if self._failures:
+            failures, self._failures = self._failures, []
+            if error is not None and not isinstance(error, asyncio.CancelledError):
+                failures.append(error)
+            raise BaseExceptionGroup("agents have failed", failures)
+        return None
+
+    def statistics(self) -> RuntimeStatistics:
+        """The runtime's counts at this moment."""
+        agents, spawned, failed, runs, slices, dead_letters = self._statistics()
+        return RuntimeStatistics(
+            agents=agents,
+            spawned=spawned,
+            ended=spawned - agents,
+            failed=failed,
+            runs=runs,
+            slices=slices,
+            dead_letters=dead_letters,
+        )
+
+    @property
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """The last hundred messages that nobody will receive."""
+        return tuple(self._recent)
+
+    def on_watermark(self, callback: Callable[[WatermarkEvent], object]) -> Callable[[], None]:
+        """Calls `callback` whenever a mailbox reaches its high watermark, or comes down to its low one.
+
+        Args:
+            callback: Called at once where it happens, so it should be quick. If it raises, the event loop's exception
+                handler is told.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        self._watermark_listeners.append(callback)
+        self._watch_watermarks(True)
+
+        def unsubscribe() -> None:
+            if callback in self._watermark_listeners:
+                self._watermark_listeners.remove(callback)
+            self._watch_watermarks(bool(self._watermark_listeners))
+
+        return unsubscribe
+
+    def on_dead_letter(self, callback: Callable[[DeadLetter], object]) -> Callable[[], None]:
+        """Calls `callback` with each message that nobody will receive.
+
+        Args:
+            callback: Called at once where it happens. If it raises, the event loop's exception handler is told.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        self._dead_letter_listeners.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._dead_letter_listeners:
+                self._dead_letter_listeners.remove(callback)
+
+        return unsubscribe
+
+    def _on_quiet(self) -> None:
+        if self._quiet is not None and not self._quiet.done():
+            self._quiet.set_result(None)
+
+    def _on_watermark(self, agent: AgentRef[Any], high: bool, depth: int) -> None:
+        event = WatermarkEvent(agent, "high" if high else "low", depth)
+        for listener in list(self._watermark_listeners):
+            self._call(listener, event)
+
+    def _on_dead_letter(self, agent: AgentRef[Any], message: Any, reason: str) -> None:
+        letter = DeadLetter(agent, message, reason)
+        self._recent.append(letter)
+        for listener in list(self._dead_letter_listeners):
+            self._call(listener, letter)
+
+    def _call(self, listener: Callable[[T], object], value: T) -> None:
+        try:
+            listener(value)
+        except Exception as error:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"a listener of the runtime raised, told of {value!r}", "exception": error}
+            )
+
+    def _on_failure(self, agent: AgentRef[Any], error: BaseException) -> None:
+        if isinstance(error, AgentKilled):
+            return
+        log.error("agent %s failed", agent.name, exc_info=error)
+        if self._policy == "raise":
+            self._failures.append(error)
+            if self._block is not None and not self._block_cancelled:
+                self._block_cancelled = True
+                self._block.cancel()
+
+    def __del__(self) -> None:
+        if self.phase in ("running", "stopping"):
+            warnings.warn(
+                f"{self!r} was never stopped: use `async with`, or `await runtime.stop()`",
+                ResourceWarning,
+                stacklevel=2,
+            )
+
+    def __repr__(self) -> str:
+        return f"<Runtime {self.phase}, {self._living} agents>"
+
+
+def current_runtime() -> Runtime:
+    """The runtime whose block, or agent, the calling code runs in.
+
+    Raises:
+        NoRuntime: There is none.
+        RuntimeStopped: It has stopped.
+    """
+    runtime = _current.get(None)
+    if runtime is None:
+        raise NoRuntime(
+            "expected a current runtime, found none: use `async with Runtime()` around this"
+        )
+    if runtime.phase == "stopped":
+        raise RuntimeStopped("expected a current runtime that runs, found one that has stopped")
+    return runtime
+
+
+@overload
+def spawn(
+    behaviour: Callable[[Mailbox[M], *Ts], Coroutine[Any, Any, Any]],
+    /,
+    *args: *Ts,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow = "wait",
+    name: str | None = None,
+) -> AgentRef[M]: ...
+@overload
+def spawn(
+    behaviour: Callable[[*Ts], _kernel.Receives[M]],
+    /,
+    *args: *Ts,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow = "wait",
+    name: str | None = None,
+) -> AgentRef[M]: ...
+@overload
+def spawn(
+    behaviour: _kernel.Receives[M],
+    /,
+    *,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow = "wait",
+    name: str | None = None,
+) -> AgentRef[M]: ...
+def spawn(behaviour: Any, /, *args: Any, **options: Any) -> AgentRef[Any]:
+    """Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
+
+    Args:
+        behaviour: As for `Runtime.spawn`, like everything else.
+        args: What the behaviour gets after its mailbox, or the class to be constructed.
+        options: `mailbox`, `high`, `low`, `overflow`, `name`.
+
+    Returns:
+        The reference to the agent.
+
+    Raises:
+        NoRuntime: There is no current runtime.
+        RuntimeStopped: It is stopping, or has stopped.
+        BehaviourError: The behaviour can't be an agent, or does not take these arguments.
+    """
+    agent: AgentRef[Any] = current_runtime().spawn(behaviour, *args, **options)
+    return agent
+
+
+def run(
+    main: Coroutine[Any, Any, T], *, uvloop: bool = False, debug: bool | None = None
+) -> T:
+    """Runs a coroutine in a new event loop, as `asyncio.run` does.
+
+    Args:
+        main: The coroutine.
+        uvloop: Use uvloop's event loop, which must be installed.
+        debug: asyncio's debug mode, on or off; as asyncio decides, if not given.
+
+    Returns:
+        What the coroutine returned.
+
+    Raises:
+        ImportError: uvloop was asked for and is not installed.
+
+    Example:
+        >>> import remuda
+        >>> async def main() -> str:
+        ...     return "done"
+        >>> remuda.run(main())
+        'done'
+    """
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if uvloop:
+        try:
+            import uvloop as uvloop_module
+        except ImportError as error:
+            main.close()
+            raise ImportError(
+                "expected uvloop to be installed, found it missing: pip install 'remuda[uvloop]'"
+            ) from error
+        factory = uvloop_module.new_event_loop
+    with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
+        return runner.run(main)

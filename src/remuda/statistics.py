@@ -1,0 +1,121 @@
+"""What agents, mailboxes and the runtime tell about themselves: frozen values, taken at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from remuda._kernel import AgentRef
+
+__all__ = [
+    "DeadLetter",
+    "MailboxStatistics",
+    "Overflow",
+    "RuntimeStatistics",
+    "StopReport",
+    "WatermarkEvent",
+]
+
+Overflow = Literal["wait", "fail", "drop_newest", "drop_oldest"]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxStatistics:
+    """A mailbox at one moment.
+
+    Attributes:
+        depth: Messages in it.
+        capacity: How many it holds before senders wait or are refused.
+        high: The depth at which it counts as above its high watermark.
+        low: The depth at which it no longer does, and waiting senders go on.
+        overflow: What happens to a message that finds it full.
+        received: Messages that it has taken, ever.
+        delivered: Messages that the agent has taken out, ever.
+        dropped: Messages that its overflow policy has dropped, ever.
+        waiting: Senders that wait for room.
+        above_high: Whether it reached `high` and has not been down to `low` since.
+        closed: Whether it takes no more messages.
+    """
+
+    depth: int
+    capacity: int
+    high: int
+    low: int
+    overflow: Overflow
+    received: int
+    delivered: int
+    dropped: int
+    waiting: int
+    above_high: bool
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeStatistics:
+    """A runtime at one moment.
+
+    Attributes:
+        agents: Agents that live.
+        spawned: Agents that were ever started.
+        ended: Agents that have ended, in whatever way.
+        failed: Agents that have ended by an exception.
+        runs: How often the scheduler has run an agent.
+        slices: How often the event loop has let the scheduler run.
+        dead_letters: Messages that nobody will receive.
+    """
+
+    agents: int
+    spawned: int
+    ended: int
+    failed: int
+    runs: int
+    slices: int
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatermarkEvent:
+    """A mailbox reached its high watermark, or came down to its low one.
+
+    Attributes:
+        agent: Whose mailbox it is.
+        kind: "high" or "low".
+        depth: Messages in it then.
+    """
+
+    agent: AgentRef[Any]
+    kind: Literal["high", "low"]
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that nobody will receive.
+
+    Attributes:
+        agent: To whom it was sent.
+        message: The message.
+        reason: Why nobody will receive it.
+    """
+
+    agent: AgentRef[Any]
+    message: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopReport:
+    """What `Runtime.stop` found.
+
+    Attributes:
+        drained: Agents that ended by themselves, before the deadline.
+        cancelled: Names of the agents that did not, and were cancelled.
+        killed: Names of those of them that did not even end then, and were killed.
+        dead_letters: Messages that were left, and that nobody has received.
+    """
+
+    drained: int
+    cancelled: tuple[str, ...]
+    killed: tuple[str, ...]
+    dead_letters: int
