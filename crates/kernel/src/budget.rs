@@ -24,19 +24,21 @@ impl Budget {
         Self { started: now, used: 0, next_look: 1 }
     }
 
-    /// Pays for one message. False: the run is over, and the message must wait for the next.
+    /// Pays for one message without a look at the clock. False: a look is due, [`Budget::pay`] decides.
     #[inline]
     #[must_use]
-    pub fn pay(&mut self) -> bool {
-        if self.used < self.next_look {
-            self.used += 1;
-            return true;
-        }
-        self.look()
+    pub fn pay_unseen(&mut self) -> bool {
+        let pays = self.used < self.next_look;
+        self.used += u32::from(pays);
+        pays
     }
 
-    #[cold]
-    fn look(&mut self) -> bool {
+    /// Pays for one message. False: the run is over, and the message must wait for the next.
+    #[must_use]
+    pub fn pay(&mut self) -> bool {
+        if self.pay_unseen() {
+            return true;
+        }
         if self.used >= MESSAGES || self.started.elapsed() >= TIME {
             return false;
         }

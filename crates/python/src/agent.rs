@@ -15,6 +15,7 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
+use crate::guarded::Guarded;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -22,7 +23,6 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
 use pyo3::{PyTypeInfo, ffi, intern};
 use remuda_kernel::mailbox::{Mailbox as Queue, Overflow, Push};
-use remuda_kernel::sync::Mutex;
 use remuda_kernel::task::TaskState;
 
 use crate::alloc::allocated;
@@ -109,7 +109,7 @@ pub struct AgentRef {
     pub runtime: Py<Runtime>,
     pub behaviour: Py<PyAny>,
     pub context: Py<PyAny>,
-    pub shared: Mutex<Shared>,
+    pub shared: Guarded<Shared>,
     pub body: UnsafeCell<Body>,
 }
 

@@ -64,6 +64,31 @@ fn learn<T: Allocated>(example: &Bound<'_, T>) {
     T::layout().class.store(example.as_any().get_type().as_type_ptr(), Ordering::Release);
 }
 
+/// Gives a class that the collector does not track, and that has no weak references, a destructor without detours.
+pub fn install_destructor<T: Allocated>(py: Python<'_>) {
+    let class = T::type_object_raw(py);
+    // SAFETY: a heap type that PyO3 has just made, of which no instance exists.
+    unsafe {
+        debug_assert_eq!(ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC), 0);
+        debug_assert_eq!((*class).tp_weaklistoffset, 0);
+        (*class).tp_dealloc = Some(dealloc::<T>);
+        ffi::PyType_Modified(class);
+    }
+}
+
+unsafe extern "C" fn dealloc<T: Allocated>(object: *mut ffi::PyObject) {
+    // SAFETY: an object of the class whose last reference has gone. PyO3 keeps the value at one place for all of them;
+    // an error that is being raised must survive what the value's destructor does, which for ours never fails.
+    unsafe {
+        let py = Python::assume_attached();
+        let value = std::ptr::from_ref(Borrowed::from_ptr(py, object).cast_unchecked::<T>().get()).cast_mut();
+        std::ptr::drop_in_place(value);
+        let class = ffi::Py_TYPE(object);
+        ffi::PyObject_Free(object.cast());
+        ffi::Py_DECREF(class.cast());
+    }
+}
+
 /// Makes an object.
 #[inline]
 pub fn new<T: Allocated>(py: Python<'_>, value: T) -> PyResult<Bound<'_, T>> {
@@ -85,9 +110,9 @@ pub fn new<T: Allocated>(py: Python<'_>, value: T) -> PyResult<Bound<'_, T>> {
         }
         let end = offset + size_of::<T>();
         let rest = (*class).tp_basicsize as usize - end;
-        std::ptr::write_bytes(object.cast::<u8>().add(end), 0, rest);
-        let head = size_of::<ffi::PyObject>();
-        std::ptr::write_bytes(object.cast::<u8>().add(head), 0, offset - head);
+        if rest > 0 {
+            std::ptr::write_bytes(object.cast::<u8>().add(end), 0, rest);
+        }
         object.cast::<u8>().add(offset).cast::<T>().write(value);
         if collected {
             ffi::PyObject_GC_Track(object.cast());

@@ -6,11 +6,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::guarded::Guarded;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use remuda_kernel::sync::Mutex;
 
 use crate::agent::AgentRef;
 use crate::alloc::{Allocated, allocated};
@@ -45,8 +45,8 @@ struct State {
 pub struct Ask {
     agent: Py<AgentRef>,
     timeout: Option<f64>,
-    delivery: Mutex<Delivery>,
-    state: Mutex<State>,
+    delivery: Guarded<Delivery>,
+    state: Guarded<State>,
     awaited: AtomicBool,
 }
 
@@ -61,8 +61,8 @@ impl Ask {
         let ask = Self {
             agent: agent.clone().unbind(),
             timeout,
-            delivery: Mutex::new(Delivery::Over),
-            state: Mutex::new(state),
+            delivery: Guarded::new(Delivery::Over),
+            state: Guarded::new(state),
             awaited: AtomicBool::new(false),
         };
         Py::new(agent.py(), ask)

@@ -1,8 +1,8 @@
 //! Waiting for an agent's end: `await agent`, and `await agent.stop()`.
 
+use crate::guarded::Guarded;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use remuda_kernel::sync::Mutex;
 
 use crate::agent::{AgentRef, Outcome};
 use crate::awaitable::{Awaitable, Poll, thrown};
@@ -17,16 +17,16 @@ pub struct Completion {
     /// Whether the agent's result, or its error, is the result of the await.
     tells: bool,
     /// Our waiter with the agent, if there is one.
-    waits: Mutex<Option<WaiterKey>>,
+    waits: Guarded<Option<WaiterKey>>,
 }
 
 impl Completion {
     pub fn of_result(agent: Py<AgentRef>) -> Self {
-        Self { agent, tells: true, waits: Mutex::new(None) }
+        Self { agent, tells: true, waits: Guarded::new(None) }
     }
 
     pub fn of_end(agent: Py<AgentRef>) -> Self {
-        Self { agent, tells: false, waits: Mutex::new(None) }
+        Self { agent, tells: false, waits: Guarded::new(None) }
     }
 }
 

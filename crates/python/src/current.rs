@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use remuda_kernel::budget::Budget;
 
 use crate::agent::AgentRef;
+#[cfg(Py_3_12)]
 use crate::interop;
 
 /// The run that is under way on a thread.
@@ -46,8 +47,8 @@ pub fn is(agent: *mut pyo3::ffi::PyObject) -> bool {
 pub enum Payment {
     /// It runs here, and has paid for a message.
     Paid,
-    /// It runs here, and its budget is used up.
-    SpentUp,
+    /// It runs here; whether it may go on, [`pay`] decides.
+    Due,
     /// It does not run here.
     NotRunning,
 }
@@ -60,13 +61,12 @@ pub fn pay_as(agent: *mut pyo3::ffi::PyObject) -> Payment {
             return Payment::NotRunning;
         }
         // SAFETY: as in `begin`.
-        let paid = unsafe { (*run.budget.get()).as_mut().is_none_or(Budget::pay) };
-        if paid { Payment::Paid } else { Payment::SpentUp }
+        let paid = unsafe { (*run.budget.get()).as_mut().is_none_or(Budget::pay_unseen) };
+        if paid { Payment::Paid } else { Payment::Due }
     })
 }
 
-/// Pays for one message of the agent that runs here.
-#[inline]
+/// Pays for one message of the agent that runs here, with a look at the clock if one is due.
 pub fn pay() -> bool {
     RUN.with(|run| {
         // SAFETY: as in `begin`.
@@ -88,10 +88,16 @@ pub fn agent_task(py: Python<'_>) -> PyResult<Option<Bound<'_, AgentRef>>> {
         return Ok(None);
     }
     // SAFETY: `RUN` borrows from the pump, which holds a reference while the pointer is set.
-    let agent = unsafe { Bound::from_borrowed_ptr(py, pointer) }.cast_into::<AgentRef>()?;
-    let event_loop = agent.get().runtime.get().event_loop(py)?;
-    let current = interop::current_task(py, &event_loop)?;
-    Ok(current.is_some_and(|task| task.is(&agent)).then_some(agent))
+    let agent = unsafe { Bound::from_borrowed_ptr(py, pointer).cast_into_unchecked::<AgentRef>() };
+    // Before 3.12 there are no eager tasks, and nothing else runs in the midst of an agent's step.
+    #[cfg(Py_3_12)]
+    {
+        let event_loop = agent.get().runtime.get().event_loop(py)?;
+        let current = interop::current_task(py, &event_loop)?;
+        return Ok(current.is_some_and(|task| task.is(&agent)).then_some(agent));
+    }
+    #[cfg(not(Py_3_12))]
+    Ok(Some(agent))
 }
 
 /// The agent that runs here, for messages that it sends.
@@ -101,7 +107,7 @@ pub fn sender<'py>(py: Python<'py>) -> Option<Bound<'py, AgentRef>> {
         return None;
     }
     // SAFETY: as in `agent_task`.
-    unsafe { Bound::from_borrowed_ptr(py, pointer) }.cast_into::<AgentRef>().ok()
+    Some(unsafe { Bound::from_borrowed_ptr(py, pointer).cast_into_unchecked() })
 }
 
 /// The agent that runs the calling code, or None.

@@ -7,7 +7,7 @@
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::exceptions::PySystemError;
+use pyo3::exceptions::{PySystemError, PyTypeError};
 use pyo3::{PyTypeInfo, ffi, prelude::*};
 
 use crate::agent::AgentRef;
@@ -58,6 +58,27 @@ unsafe extern "C" fn send_nowait(slf: *mut ffi::PyObject, message: *mut ffi::PyO
     })
 }
 
+unsafe extern "C" fn signal(
+    _module: *mut ffi::PyObject,
+    arguments: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        if count == 2 {
+            // SAFETY: the interpreter gives as many arguments as it says.
+            let (agent, message) =
+                unsafe { (Borrowed::from_ptr(py, *arguments), Borrowed::from_ptr(py, *arguments.add(1))) };
+            if let Ok(agent) = agent.cast::<AgentRef>() {
+                AgentRef::deliver_now(&agent, message.to_owned().unbind())?;
+                return Ok(none());
+            }
+            let kind = agent.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("expected signal(agent, message) with an AgentRef, got {kind}")));
+        }
+        Err(PyTypeError::new_err(format!("expected signal(agent, message), got {count} arguments")))
+    })
+}
+
 unsafe extern "C" fn recv(slf: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     guarded(|py| {
         // SAFETY: as in `send`.
@@ -73,6 +94,33 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     replace::<Mailbox>(py, c"recv", recv, ffi::METH_NOARGS)
 }
 
+/// Puts `signal` into the module.
+pub fn install_signal(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let original = module.getattr("signal")?;
+    let documentation = described(&original, "signal")?;
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: c"signal".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: signal },
+        ml_flags: ffi::METH_FASTCALL,
+        ml_doc: documentation,
+    }));
+    let name = module.name()?;
+    // SAFETY: a definition that lives for ever.
+    let function = unsafe {
+        Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, module.as_ptr(), name.as_ptr()))
+    }?;
+    module.setattr("signal", function)
+}
+
+/// The documentation of a function, in the form in which C functions carry their signature; leaked, once for each.
+fn described(original: &Bound<'_, PyAny>, name: &str) -> PyResult<*const std::ffi::c_char> {
+    let documentation = original.getattr("__doc__")?.extract::<String>()?;
+    let signature = original.getattr("__text_signature__")?.extract::<String>()?;
+    let text = std::ffi::CString::new(format!("{name}{signature}\n--\n\n{documentation}"))?;
+    Ok(Box::leak(text.into_boxed_c_str()).as_ptr())
+}
+
 /// Replaces a method by one that is called directly; its documentation and signature are kept.
 fn replace<T: PyTypeInfo>(
     py: Python<'_>,
@@ -83,16 +131,13 @@ fn replace<T: PyTypeInfo>(
     let class = T::type_object(py);
     let bare = name.to_str().expect("names of methods are ASCII");
     let original = class.getattr(bare)?;
-    let documentation = original.getattr("__doc__")?.extract::<String>()?;
-    let signature = original.getattr("__text_signature__")?.extract::<String>()?;
-    // The form in which C functions carry their signature.
-    let documentation = std::ffi::CString::new(format!("{bare}{signature}\n--\n\n{documentation}"))?;
+    let documentation = described(&original, bare)?;
     // Leaked, once per method: a type refers to its methods' definitions for as long as the process lives.
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: name.as_ptr(),
         ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
         ml_flags: flags,
-        ml_doc: Box::leak(documentation.into_boxed_c_str()).as_ptr(),
+        ml_doc: documentation,
     }));
     // SAFETY: a definition that lives for ever, on a type that PyO3 has just made.
     let method = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), definition)) }?;

@@ -14,6 +14,7 @@ struct Asyncio {
     running_loop: Py<PyAny>,
     current_tasks: Option<Py<PyDict>>,
     swap_current_task: Option<Py<PyAny>>,
+    #[cfg(Py_3_12)]
     current_task: Py<PyAny>,
     iscoroutine: Py<PyAny>,
 }
@@ -49,6 +50,7 @@ pub fn initialise(py: Python<'_>) -> PyResult<()> {
         running_loop: PyModule::import(py, "asyncio.events")?.getattr("_get_running_loop")?.unbind(),
         current_tasks,
         swap_current_task,
+        #[cfg(Py_3_12)]
         current_task: tasks.getattr("current_task")?.unbind(),
         iscoroutine: PyModule::import(py, "asyncio.coroutines")?.getattr("iscoroutine")?.unbind(),
     };
@@ -104,6 +106,7 @@ fn swap(py: Python<'_>, asyncio: &Asyncio, event_loop: &Bound<'_, PyAny>, task: 
 }
 
 /// The current task of `event_loop`; `None` between tasks.
+#[cfg(Py_3_12)]
 pub fn current_task<'py>(py: Python<'py>, event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let asyncio = asyncio(py);
     if let Some(tasks) = &asyncio.current_tasks {

@@ -4,6 +4,7 @@
 //! - [`interop`]: what is asked of asyncio: the current task, futures, waking a loop from a thread;
 //! - [`current`]: which agent runs on this thread, and its budget;
 //! - [`alloc`], [`hot`]: making objects, and calling methods, at the price that a message may cost;
+//! - [`guarded`]: the lock around what several threads may touch;
 //! - [`awaitable`]: objects that can be awaited without the cost of an exception;
 //! - [`waiter`]: who waits for something, and how to wake it;
 //! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs;
@@ -20,6 +21,7 @@ mod completion;
 mod current;
 mod errors;
 mod finish;
+mod guarded;
 mod hot;
 mod interop;
 mod mailbox;
@@ -62,7 +64,10 @@ mod _kernel {
         crate::awaitable::install::<crate::send::Send>(py);
         crate::awaitable::install::<crate::ask::Ask>(py);
         crate::awaitable::install::<crate::completion::Completion>(py);
+        crate::alloc::install_destructor::<crate::send::Send>(py);
+        crate::alloc::install_destructor::<crate::mailbox::Receive>(py);
         crate::agent::install_finaliser(py);
-        crate::hot::install(py)
+        crate::hot::install(py)?;
+        crate::hot::install_signal(module)
     }
 }

@@ -64,11 +64,22 @@ impl Mailbox {
                 let agent = unsafe { Borrowed::from_ptr(py, owner).cast_unchecked::<AgentRef>() };
                 take(&agent, true)
             }
-            Payment::SpentUp => match current::agent_task(py)? {
-                Some(_) => Ok(Look::Wait(Poll::Pending(interop::requeue(py).clone_ref(py)))),
-                None => self.look_from_elsewhere(py),
-            },
+            Payment::Due => self.look_with_care(py),
             Payment::NotRunning => self.look_from_elsewhere(py),
+        }
+    }
+
+    /// The agent has to look at the clock before it takes a message; to find none costs no look.
+    #[cold]
+    fn look_with_care(&self, py: Python<'_>) -> PyResult<Look> {
+        let agent = self.owner(py)?;
+        let empty = agent.get().shared.lock().queue.is_empty();
+        if empty || current::pay() {
+            return take(&agent, true);
+        }
+        match current::agent_task(py)? {
+            Some(_) => Ok(Look::Wait(Poll::Pending(interop::requeue(py).clone_ref(py)))),
+            None => self.look_from_elsewhere(py),
         }
     }
 

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::guarded::Guarded;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -15,7 +16,6 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use pyo3::{ffi, intern};
 use remuda_kernel::mailbox::{Mailbox as Queue, Overflow};
 use remuda_kernel::run_queue::RunQueue;
-use remuda_kernel::sync::Mutex;
 use remuda_kernel::task::TaskState;
 use remuda_kernel::watermark::Limits;
 
@@ -66,7 +66,7 @@ pub struct Runtime {
     watermarks: AtomicBool,
     /// Somebody wants to be told when the pump finds nothing to do.
     quiet: AtomicBool,
-    register: Mutex<Register>,
+    register: Guarded<Register>,
     // Written by the pump alone, read by anybody.
     runs: AtomicU64,
     slices: AtomicU64,
@@ -274,7 +274,7 @@ impl Runtime {
             pumping: AtomicBool::new(false),
             watermarks: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
-            register: Mutex::new(Register::default()),
+            register: Guarded::new(Register::default()),
             runs: AtomicU64::new(0),
             slices: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
@@ -320,7 +320,7 @@ impl Runtime {
             runtime: slf.clone().unbind(),
             behaviour: behaviour.clone().unbind(),
             context: context.unbind(),
-            shared: Mutex::new(Shared {
+            shared: Guarded::new(Shared {
                 queue: Queue::new(limits, overflow),
                 receiver: Receiver::Nobody,
                 outcome: Outcome::Pending,

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::guarded::Guarded;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use remuda_kernel::mailbox::{Overflow, Push};
-use remuda_kernel::sync::Mutex;
 
 use crate::agent::{AgentRef, Receiver};
 use crate::alloc::allocated;
@@ -32,7 +32,7 @@ pub enum Delivered {
 
 impl Delivery {
     /// Delivers, or waits for room. Call it again when the waiter was woken.
-    pub fn poll(delivery: &Mutex<Self>, agent: &Bound<'_, AgentRef>) -> PyResult<Delivered> {
+    pub fn poll(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>) -> PyResult<Delivered> {
         let py = agent.py();
         let taken = std::mem::replace(&mut *delivery.lock(), Self::Over);
         match taken {
@@ -53,7 +53,7 @@ impl Delivery {
     }
 
     /// Leaves the message in the lobby.
-    fn wait(delivery: &Mutex<Self>, agent: &Bound<'_, AgentRef>, message: Py<PyAny>) -> PyResult<Delivered> {
+    fn wait(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>, message: Py<PyAny>) -> PyResult<Delivered> {
         let py = agent.py();
         let (waiter, poll) = Waiter::of_current(py)?;
         if let Waiter::Agent(sender) = &waiter {
@@ -88,7 +88,7 @@ impl Delivery {
 
     /// Looks after a wake-up whether the message was admitted, or turned away, or still waits.
     fn resume(
-        delivery: &Mutex<Self>,
+        delivery: &Guarded<Self>,
         agent: &Bound<'_, AgentRef>,
         ticket: u64,
         message: Py<PyAny>,
@@ -108,7 +108,7 @@ impl Delivery {
     }
 
     /// The task that waited was cancelled: the message is not sent, if it was not already.
-    pub fn abandon(delivery: &Mutex<Self>, agent: &Bound<'_, AgentRef>) {
+    pub fn abandon(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>) {
         if let Some(waiter) = Self::withdraw(delivery, agent) {
             drop(waiter);
             forget_wait(agent.py());
@@ -116,7 +116,7 @@ impl Delivery {
     }
 
     /// Takes the message back out of the lobby; whoever waits there is to be woken.
-    pub fn withdraw(delivery: &Mutex<Self>, agent: &Bound<'_, AgentRef>) -> Option<Waiter> {
+    pub fn withdraw(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>) -> Option<Waiter> {
         let taken = std::mem::replace(&mut *delivery.lock(), Self::Over);
         let Self::Parked { ticket, .. } = taken else {
             return None;
@@ -184,13 +184,13 @@ pub fn forget_wait(py: Python<'_>) {
 #[derive(Debug)]
 pub struct Send {
     agent: Py<AgentRef>,
-    delivery: Mutex<Delivery>,
+    delivery: Guarded<Delivery>,
     awaited: AtomicBool,
 }
 
 impl Send {
     pub fn new(agent: Py<AgentRef>, message: Py<PyAny>) -> Self {
-        Self { agent, delivery: Mutex::new(Delivery::Unsent(message)), awaited: AtomicBool::new(false) }
+        Self { agent, delivery: Guarded::new(Delivery::Unsent(message)), awaited: AtomicBool::new(false) }
     }
 }
 
