@@ -122,9 +122,21 @@ impl<M, S> Mailbox<M, S> {
         if self.closed {
             return Push::Closed(message);
         }
-        if self.queue.len() >= self.limits.capacity() || self.waiting() > 0 {
+        if !self.has_room() {
             return self.push_full(message);
         }
+        self.push_into_room(message)
+    }
+
+    /// Whether a message would be taken at once.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < self.limits.capacity() && !self.closed && self.waiting() == 0
+    }
+
+    /// Takes a message after [`Mailbox::has_room`] has said that there is room.
+    #[inline]
+    pub fn push_into_room(&mut self, message: M) -> Push<M> {
         self.accept(message)
     }
 
@@ -205,6 +217,24 @@ impl<M, S> Mailbox<M, S> {
             None if self.closed => Pop::Closed,
             None => Pop::Empty,
         }
+    }
+
+    /// The oldest message.
+    #[inline]
+    pub fn first(&self) -> Option<&M> {
+        self.queue.front()
+    }
+
+    /// Whether taking a message may leave something to do: senders to admit, a mark to report.
+    #[inline]
+    pub fn is_at_a_mark(&self) -> bool {
+        (self.above || self.waiting() > 0) && self.queue.len() <= self.limits.low() + 1
+    }
+
+    /// Takes the oldest message, after [`Mailbox::is_at_a_mark`] has said that nothing else is to be done.
+    #[inline]
+    pub fn take_first(&mut self) -> Option<M> {
+        self.queue.pop_front()
     }
 
     /// After the depth has fallen to the low mark: lets waiting senders in, pushing each to wake onto `admitted`, and

@@ -134,10 +134,42 @@ impl AgentRef {
         Self::schedule(agent);
     }
 
-    /// Puts a message into the mailbox and wakes whoever waits for it.
+    /// Delivers if there is room, and nothing out of the ordinary is to be done; otherwise hands the message back. Calls
+    /// no Python but to wake the receiver, and does not panic.
     #[inline]
+    pub fn deliver_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
+        let this = agent.get();
+        let Some(mut shared) = this.shared.try_lock() else { return Err(message) };
+        if !shared.queue.has_room() || shared.queue.len() + 1 >= shared.queue.limits().high() {
+            return Err(message);
+        }
+        shared.queue.push_into_room(message);
+        match shared.receiver {
+            Receiver::Nobody => return Ok(()),
+            Receiver::Owner => shared.receiver = Receiver::Nobody,
+            Receiver::Future(_) => {
+                let receiver = std::mem::replace(&mut shared.receiver, Receiver::Nobody);
+                drop(shared);
+                Self::wake_receiver(agent, receiver);
+                return Ok(());
+            }
+        }
+        drop(shared);
+        Self::schedule(agent);
+        Ok(())
+    }
+
+    /// Wakes whoever waited for a message.
+    pub fn wake_receiver(agent: &Bound<'_, Self>, receiver: Receiver) {
+        match receiver {
+            Receiver::Nobody => {}
+            Receiver::Owner => Self::schedule(agent),
+            Receiver::Future(future) => Waiter::Future(future).wake(agent.py()),
+        }
+    }
+
+    /// Puts a message into the mailbox and wakes whoever waits for it.
     pub fn deliver(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Push<Py<PyAny>> {
-        let py = agent.py();
         let this = agent.get();
         let mut shared = this.shared.lock();
         let mut pushed = shared.queue.push(message);
@@ -154,11 +186,7 @@ impl AgentRef {
             std::mem::replace(&mut shared.receiver, Receiver::Nobody)
         };
         drop(shared);
-        match receiver {
-            Receiver::Nobody => {}
-            Receiver::Owner => Self::schedule(agent),
-            Receiver::Future(future) => Waiter::Future(future).wake(py),
-        }
+        Self::wake_receiver(agent, receiver);
         match pushed {
             Push::AcceptedHigh => {
                 this.runtime.get().tell_watermark(agent, true);
@@ -179,6 +207,7 @@ impl AgentRef {
     /// Delivers without waiting, or says why not.
     #[inline]
     pub fn deliver_now(agent: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<()> {
+        let Err(message) = Self::deliver_smoothly(agent, message) else { return Ok(()) };
         match Self::deliver(agent, message) {
             Push::Full(message) => Err(Self::full(agent, message)),
             Push::Closed(message) => Err(Self::closed(agent, Some(message))),
@@ -221,11 +250,7 @@ impl AgentRef {
         for turned_away in parked {
             turned_away.sender.wake(py);
         }
-        match receiver {
-            Receiver::Nobody => {}
-            Receiver::Owner => Self::schedule(agent),
-            Receiver::Future(future) => Waiter::Future(future).wake(py),
-        }
+        Self::wake_receiver(agent, receiver);
     }
 
     /// The name as Rust text.

@@ -9,15 +9,70 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use pyo3::pyclass::boolean_struct::True;
 use pyo3::{PyClass, ffi, prelude::*};
 
-/// Where a class's value lies in its objects, and the class itself.
+#[cfg(not(Py_GIL_DISABLED))]
+use crate::guarded::Guarded;
+
+/// Where a class's value lies in its objects, the class itself, and the memory of its last objects.
 pub struct Layout {
     class: AtomicPtr<ffi::PyTypeObject>,
     offset: AtomicUsize,
+    spare: Spare,
+}
+
+/// The memory of objects that have gone, for the next ones: only of a class with our destructor, and only under a GIL.
+#[cfg(not(Py_GIL_DISABLED))]
+struct Spare(Guarded<([*mut ffi::PyObject; 8], usize)>);
+
+// SAFETY: memory that nobody refers to, behind a guard.
+#[cfg(not(Py_GIL_DISABLED))]
+unsafe impl Sync for Spare {}
+
+#[cfg(not(Py_GIL_DISABLED))]
+impl Spare {
+    const fn new() -> Self {
+        Self(Guarded::new(([std::ptr::null_mut(); 8], 0)))
+    }
+
+    #[inline]
+    fn take(&self) -> Option<*mut ffi::PyObject> {
+        let (memory, kept) = &mut *self.0.try_lock()?;
+        *kept = kept.checked_sub(1)?;
+        memory.get(*kept).copied()
+    }
+
+    #[inline]
+    fn keep(&self, object: *mut ffi::PyObject) -> bool {
+        let Some(mut spare) = self.0.try_lock() else { return false };
+        let (memory, kept) = &mut *spare;
+        let Some(place) = memory.get_mut(*kept) else { return false };
+        *place = object;
+        *kept += 1;
+        true
+    }
+}
+
+/// On a free-threaded build the interpreter's own allocator, one for each thread, is better than a shared list.
+#[cfg(Py_GIL_DISABLED)]
+struct Spare;
+
+#[cfg(Py_GIL_DISABLED)]
+impl Spare {
+    const fn new() -> Self {
+        Self
+    }
+
+    fn take(&self) -> Option<*mut ffi::PyObject> {
+        None
+    }
+
+    fn keep(&self, _object: *mut ffi::PyObject) -> bool {
+        false
+    }
 }
 
 impl Layout {
     pub const fn new() -> Self {
-        Self { class: AtomicPtr::new(std::ptr::null_mut()), offset: AtomicUsize::new(0) }
+        Self { class: AtomicPtr::new(std::ptr::null_mut()), offset: AtomicUsize::new(0), spare: Spare::new() }
     }
 
     /// The class, for a quick look whether an object is of it; null before the first object was made.
@@ -84,7 +139,9 @@ unsafe extern "C" fn dealloc<T: Allocated>(object: *mut ffi::PyObject) {
         let value = std::ptr::from_ref(Borrowed::from_ptr(py, object).cast_unchecked::<T>().get()).cast_mut();
         std::ptr::drop_in_place(value);
         let class = ffi::Py_TYPE(object);
-        ffi::PyObject_Free(object.cast());
+        if !T::layout().spare.keep(object) {
+            ffi::PyObject_Free(object.cast());
+        }
         ffi::Py_DECREF(class.cast());
     }
 }
@@ -104,7 +161,11 @@ pub fn new<T: Allocated>(py: Python<'_>, value: T) -> PyResult<Bound<'_, T>> {
     // anybody, the collector included, can see the object.
     unsafe {
         let collected = ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC) != 0;
-        let object: *mut ffi::PyObject = if collected { ffi::PyObject_GC_New(class) } else { ffi::PyObject_New(class) };
+        let object: *mut ffi::PyObject = match T::layout().spare.take() {
+            Some(spare) => ffi::PyObject_Init(spare, class),
+            None if collected => ffi::PyObject_GC_New(class),
+            None => ffi::PyObject_New(class),
+        };
         if object.is_null() {
             return Err(PyErr::fetch(py));
         }

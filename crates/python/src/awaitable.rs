@@ -25,6 +25,13 @@ pub enum Poll {
 
 /// Something that is its own iterator when it is awaited.
 pub trait Awaitable: PyClass<Frozen = True> + Sync {
+    /// The value of the await, if it is there and nothing out of the ordinary is to be done; [`Awaitable::poll`] is asked
+    /// otherwise. It must not panic, so that it can be called without a net.
+    #[inline]
+    fn glance(_slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        None
+    }
+
     /// Whether it is ready. Called when the await begins, and each time the task is resumed.
     fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll>;
 }
@@ -49,8 +56,19 @@ pub fn install<T: Awaitable>(py: Python<'_>) {
     }
 }
 
-/// Polls, with panics turned into Python errors.
+/// Glances.
+///
+/// # Safety
+/// `object` is an instance of `T`.
 #[inline]
+unsafe fn glance<T: Awaitable>(py: Python<'_>, object: *mut ffi::PyObject) -> Option<Py<PyAny>> {
+    // SAFETY: by the contract.
+    let slf = unsafe { Borrowed::from_ptr(py, object).cast_unchecked::<T>() };
+    T::glance(&slf)
+}
+
+/// Polls, with panics turned into Python errors.
+#[inline(never)]
 fn poll<T: Awaitable>(py: Python<'_>, object: *mut ffi::PyObject) -> PyResult<Poll> {
     // SAFETY: the slot is called with an instance of its type.
     let slf = unsafe { Borrowed::from_ptr(py, object).cast_unchecked::<T>() };
@@ -61,6 +79,13 @@ fn poll<T: Awaitable>(py: Python<'_>, object: *mut ffi::PyObject) -> PyResult<Po
 unsafe extern "C" fn iternext<T: Awaitable>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls slots on attached threads only.
     let py = unsafe { Python::assume_attached() };
+    // SAFETY: the slot is called with an instance of its type.
+    if let Some(value) = unsafe { glance::<T>(py, object) } {
+        if !value.is_none(py) {
+            raise_stop_iteration(py, value);
+        }
+        return std::ptr::null_mut();
+    }
     match poll::<T>(py, object) {
         Ok(Poll::Pending(yielded)) => yielded.into_ptr(),
         Ok(Poll::Done) => std::ptr::null_mut(),
@@ -82,6 +107,13 @@ unsafe extern "C" fn send<T: Awaitable>(
 ) -> ffi::PySendResult {
     // SAFETY: as in `iternext`.
     let py = unsafe { Python::assume_attached() };
+    // SAFETY: the slot is called with an instance of its type, and a place for the result.
+    unsafe {
+        if let Some(value) = glance::<T>(py, object) {
+            *result = value.into_ptr();
+            return ffi::PySendResult::PYGEN_RETURN;
+        }
+    }
     let (value, outcome) = match poll::<T>(py, object) {
         Ok(Poll::Pending(yielded)) => (yielded.into_ptr(), ffi::PySendResult::PYGEN_NEXT),
         Ok(Poll::Ready(value)) => (value.into_ptr(), ffi::PySendResult::PYGEN_RETURN),

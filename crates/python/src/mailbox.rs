@@ -54,8 +54,21 @@ impl Mailbox {
         Ok(unsafe { Bound::from_borrowed_ptr(py, owner).cast_into_unchecked() })
     }
 
-    /// Takes the next message of the agent that runs here.
+    /// The next message of the agent that runs here, if it has one that was not asked for, and nothing else is to be done.
     #[inline]
+    fn glance(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let owner = self.owner.load(Ordering::Acquire);
+        if !matches!(current::pay_as(owner), Payment::Paid) {
+            return None;
+        }
+        // SAFETY: it is the agent that runs here, so the pump holds it.
+        let agent = unsafe { Borrowed::from_ptr(py, owner).cast_unchecked::<AgentRef>() };
+        let mut shared = agent.get().shared.try_lock()?;
+        let smooth = !shared.queue.is_at_a_mark() && !ask::is_request(shared.queue.first()?.bind(py));
+        smooth.then(|| shared.queue.take_first()).flatten()
+    }
+
+    /// Takes the next message of the agent that runs here.
     fn look(&self, py: Python<'_>) -> PyResult<Look> {
         let owner = self.owner.load(Ordering::Acquire);
         match current::pay_as(owner) {
@@ -311,6 +324,11 @@ impl Mailbox {
 /// The mailbox is its own iterator, for `async for`: the end is a `StopAsyncIteration`.
 impl Awaitable for Mailbox {
     #[inline]
+    fn glance(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        slf.get().glance(slf.py())
+    }
+
+    #[inline]
     fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
         let py = slf.py();
         match slf.get().look(py)? {
@@ -363,6 +381,11 @@ impl Receive {
 
 /// `recv` differs from `async for` in its end: it raises `MailboxClosed`.
 impl Awaitable for Receive {
+    #[inline]
+    fn glance(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        slf.get().mailbox.get().glance(slf.py())
+    }
+
     #[inline]
     fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
         let py = slf.py();

@@ -78,11 +78,7 @@ impl Delivery {
         for sender in admitted {
             sender.wake(py);
         }
-        match receiver {
-            Receiver::Nobody => {}
-            Receiver::Owner => AgentRef::schedule(agent),
-            Receiver::Future(future) => Waiter::Future(future).wake(py),
-        }
+        AgentRef::wake_receiver(agent, receiver);
         Ok(Delivered::Waits(poll))
     }
 
@@ -197,6 +193,25 @@ impl Send {
 allocated!(Send);
 
 impl Awaitable for Send {
+    #[inline]
+    fn glance(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        let this = slf.get();
+        let mut delivery = this.delivery.try_lock()?;
+        if !matches!(*delivery, Delivery::Unsent(_)) {
+            return None;
+        }
+        let Delivery::Unsent(message) = std::mem::replace(&mut *delivery, Delivery::Over) else { return None };
+        drop(delivery);
+        this.awaited.store(true, Ordering::Relaxed);
+        match AgentRef::deliver_smoothly(this.agent.bind(slf.py()), message) {
+            Ok(()) => Some(slf.py().None()),
+            Err(message) => {
+                *this.delivery.lock() = Delivery::Unsent(message);
+                None
+            }
+        }
+    }
+
     fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
         let this = slf.get();
         this.awaited.store(true, Ordering::Relaxed);
