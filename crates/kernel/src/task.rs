@@ -35,16 +35,18 @@ impl TaskState {
     /// under way will see it, or the agent is done.
     #[must_use]
     pub fn wake(&self) -> bool {
-        // AcqRel: what the waker wrote before is seen by the run that this causes (pairs with `start` and `park`).
+        // AcqRel: what the waker wrote before is seen by the run that follows (pairs with `start`, `park`, `reschedule`).
+        // Therefore also a state that stays as it is must be written: that run is somebody else's doing.
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
             let next = match state {
                 IDLE => SCHEDULED,
                 RUNNING => NOTIFIED,
-                _ => return false,
+                DONE => return false,
+                unchanged => unchanged,
             };
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return next == SCHEDULED,
+                Ok(_) => return state == IDLE,
                 Err(current) => state = current,
             }
         }
@@ -64,18 +66,19 @@ impl TaskState {
         if self.0.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             return true;
         }
-        self.0.store(SCHEDULED, Ordering::Release);
+        self.0.swap(SCHEDULED, Ordering::AcqRel);
         false
     }
 
     /// Ends a run that has more to do: the caller must put the agent into a queue.
     pub fn reschedule(&self) {
-        self.0.store(SCHEDULED, Ordering::Release);
+        // A swap, not a store: it takes in what a waker that met the run has released.
+        self.0.swap(SCHEDULED, Ordering::AcqRel);
     }
 
     /// The agent has ended, and no wake-up will schedule it again.
     pub fn finish(&self) {
-        self.0.store(DONE, Ordering::Release);
+        self.0.swap(DONE, Ordering::AcqRel);
     }
 
     /// Whether the agent has ended.
