@@ -1,0 +1,30 @@
+"""For the documentation: shows functions of a stub that consist of overloads only.
+
+A stub has no implementation that the overloads could belong to, so griffe, which reads the sources for mkdocstrings,
+lists no such function. Here each gets one, with the docstring of the first overload that has any.
+"""
+
+from typing import Any
+
+import griffe
+
+
+class Overloads(griffe.Extension):
+    """Makes a function out of overloads that have none."""
+
+    def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
+        """Called by griffe when it has read a class."""
+        for name, overloads in cls.overloads.items():
+            if name in cls.members or not overloads:
+                continue
+            first = overloads[0]
+            function = griffe.Function(
+                name,
+                lineno=first.lineno,
+                endlineno=overloads[-1].endlineno,
+                parameters=first.parameters,
+                returns=first.returns,
+                docstring=next((o.docstring for o in overloads if o.docstring), None),
+            )
+            function.overloads = list(overloads)
+            cls.set_member(name, function)
