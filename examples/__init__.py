@@ -1,0 +1,1 @@
+"""Complete programs written with Remuda. Each is run by `python -m examples.NAME`."""
