@@ -101,7 +101,7 @@ class Volatility(Analyzer):
         return Range(day, self._symbol, total, stressed, sent)
 
 
-ANALYZERS: dict[Kind, type[Momentum] | type[MeanReversion] | type[Volatility]] = {
+ANALYZERS: dict[Kind, type[Momentum | MeanReversion | Volatility]] = {
     "momentum": Momentum,
     "mean_reversion": MeanReversion,
     "volatility": Volatility,

@@ -4,7 +4,19 @@ from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from types import CoroutineType, FrameType, GenericAlias, TracebackType
-from typing import Any, Generic, Protocol, TypeVar, TypeVarTuple, final, overload, type_check_only
+from typing import (
+    Any,
+    Generic,
+    Protocol,
+    Self,
+    TypeVar,
+    TypeVarTuple,
+    final,
+    overload,
+    type_check_only,
+)
+
+from typing_extensions import disjoint_base
 
 from remuda.statistics import MailboxStatistics, Overflow
 
@@ -50,7 +62,7 @@ class _Awaited:
 class Send(_Awaited):
     """What `agent.send(message)` returns: await it to send the message."""
 
-    def __await__(self) -> Generator[Any, Any, None]: ...
+    def __await__(self) -> Generator[Any, Any]: ...
 
 @final
 class Ask(_Awaited):
@@ -89,7 +101,7 @@ class AgentRef(Generic[_M_contra]):
 
     @property
     def state(self) -> str:
-        """"idle", "scheduled", "running", "blocked" (on an asyncio future) or "done"."""
+        """One of "idle", "scheduled", "running", "blocked" (on an asyncio future) and "done"."""
 
     @property
     def depth(self) -> int:
@@ -228,7 +240,7 @@ class AgentRef(Generic[_M_contra]):
     def _fut_waiter(self) -> Any: ...
     def _wakeup(self, future: Any, /) -> None: ...
     def __await__(self) -> Generator[Any, Any, Any]: ...
-    def __class_getitem__(cls, key: Any, /) -> GenericAlias: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
 class Mailbox(Generic[_M]):
@@ -272,13 +284,11 @@ class Mailbox(Generic[_M]):
     def __aiter__(self) -> AsyncIterator[_M]: ...
     def __anext__(self) -> Awaitable[_M]: ...
     def __await__(self) -> Generator[Any, Any, _M]: ...
-    def __iter__(self) -> Any: ...
-    def __next__(self) -> Any: ...
     def throw(
         self, kind: Any, value: Any = None, traceback: TracebackType | None = None, /
     ) -> None: ...
     def close(self) -> None: ...
-    def __class_getitem__(cls, key: Any, /) -> GenericAlias: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
 class Request(Generic[_M, _R]):
@@ -313,12 +323,13 @@ class Request(Generic[_M, _R]):
             TypeError: `error` is not an exception.
         """
 
-    def __class_getitem__(cls, key: Any, /) -> GenericAlias: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
+@disjoint_base
 class Runtime:
     """The native half of `remuda.Runtime`."""
 
-    def __new__(cls, *_args: Any, **_keywords: Any) -> Runtime: ...
+    def __new__(cls, *_args: Any, **_keywords: Any) -> Self: ...
     @overload
     def spawn(
         self,
@@ -385,7 +396,7 @@ class Runtime:
 
     @property
     def phase(self) -> str:
-        """"new", "running", "stopping" or "stopped"."""
+        """One of "new", "running", "stopping" and "stopped"."""
 
     @property
     def _living(self) -> int: ...

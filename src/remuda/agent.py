@@ -18,11 +18,12 @@ class Agent(ABC, Generic[M]):
 
     It is a convenience for type checkers; `spawn` takes any class, or object, with a `receive`.
 
-    Example:
+    Examples:
         >>> import asyncio, remuda
         >>> class Counter(remuda.Agent[int]):
         ...     def __init__(self) -> None:
         ...         self.total = 0
+        ...
         ...     def receive(self, message: int) -> int:
         ...         self.total += message
         ...         return self.total

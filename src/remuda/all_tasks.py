@@ -1,8 +1,8 @@
 """Makes agents show up in `asyncio.all_tasks()`.
 
-asyncio keeps tasks that are not its own in a `WeakSet`, which `all_tasks()` iterates over. To add each agent to it would
-cost more than everything else that a spawn does. Instead the set's class is replaced by one whose iteration goes on
-with the agents of all running runtimes, so that the cost falls on whoever calls `all_tasks()`.
+asyncio keeps tasks that are not its own in a `WeakSet`, which `all_tasks()` iterates over. To add each agent to it
+would cost more than everything else that a spawn does. Instead the set's class is replaced by one whose iteration goes
+on with the agents of all running runtimes, so that the cost falls on whoever calls `all_tasks()`.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@
     ├── DeadlockDetected                 to wait here would be to wait for oneself
     ├── NoRuntime                        there is no runtime to do this on
     └── RuntimeStopped                   the runtime is stopping, or has stopped
+
+`SendError` and `ReceiveError` are there to be caught; what is raised is always one of their children.
 """
 
 from __future__ import annotations

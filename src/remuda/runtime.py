@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Literal, TypeVar, TypeVarTuple, overload
+from typing import Any, Literal, Self, TypeVar, TypeVarTuple, overload
 
 from remuda import _kernel
 from remuda._kernel import AgentRef, Mailbox, current_agent
@@ -58,7 +58,7 @@ class Runtime(_kernel.Runtime):
     Raises:
         ValueError: `on_failure` is none of the two, or the deadline is negative.
 
-    Example:
+    Examples:
         >>> import asyncio, remuda
         >>> async def adder(mailbox: remuda.Mailbox[int]) -> int:
         ...     return sum([number async for number in mailbox])
@@ -198,7 +198,7 @@ class Runtime(_kernel.Runtime):
         self._watch_quiet(now)
         await asyncio.shield(self._quiet)
 
-    async def __aenter__(self) -> Runtime:
+    async def __aenter__(self) -> Self:
         await self.start()
         self._block = asyncio.current_task()
         return self
@@ -224,7 +224,6 @@ class Runtime(_kernel.Runtime):
             if error is not None and not isinstance(error, asyncio.CancelledError):
                 failures.append(error)
             raise BaseExceptionGroup("agents have failed", failures)
-        return None
 
     def statistics(self) -> RuntimeStatistics:
         """The runtime's counts at this moment."""
@@ -301,7 +300,10 @@ class Runtime(_kernel.Runtime):
             listener(value)
         except Exception as error:
             asyncio.get_running_loop().call_exception_handler(
-                {"message": f"a listener of the runtime raised, told of {value!r}", "exception": error}
+                {
+                    "message": f"a listener of the runtime raised, told of {value!r}",
+                    "exception": error,
+                }
             )
 
     def _on_failure(self, agent: AgentRef[Any], error: BaseException) -> None:
@@ -376,7 +378,8 @@ def spawn(
     overflow: Overflow = "wait",
     name: str | None = None,
 ) -> AgentRef[M]: ...
-def spawn(behaviour: Any, /, *args: Any, **options: Any) -> AgentRef[Any]:
+# mypy does not see that *args: Any takes what *Ts stands for.
+def spawn(behaviour: Any, /, *args: Any, **options: Any) -> AgentRef[Any]:  # type: ignore[misc]
     """Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
 
     Args:
@@ -396,9 +399,7 @@ def spawn(behaviour: Any, /, *args: Any, **options: Any) -> AgentRef[Any]:
     return agent
 
 
-def run(
-    main: Coroutine[Any, Any, T], *, uvloop: bool = False, debug: bool | None = None
-) -> T:
+def run(main: Coroutine[Any, Any, T], *, uvloop: bool = False, debug: bool | None = None) -> T:
     """Runs a coroutine in a new event loop, as `asyncio.run` does.
 
     Args:
@@ -412,7 +413,7 @@ def run(
     Raises:
         ImportError: uvloop was asked for and is not installed.
 
-    Example:
+    Examples:
         >>> import remuda
         >>> async def main() -> str:
         ...     return "done"

@@ -94,7 +94,7 @@ pub fn agent_task(py: Python<'_>) -> PyResult<Option<Bound<'_, AgentRef>>> {
     {
         let event_loop = agent.get().runtime.get().event_loop(py)?;
         let current = interop::current_task(py, &event_loop)?;
-        return Ok(current.is_some_and(|task| task.is(&agent)).then_some(agent));
+        Ok(current.is_some_and(|task| task.is(&agent)).then_some(agent))
     }
     #[cfg(not(Py_3_12))]
     Ok(Some(agent))
