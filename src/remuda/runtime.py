@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -18,7 +19,7 @@ from typing import Any, Literal, Self, TypeVar, TypeVarTuple, overload
 from remuda import _kernel
 from remuda._kernel import AgentRef, Mailbox, current_agent
 from remuda.all_tasks import show_agents_of
-from remuda.errors import AgentKilled, DeadlockDetected, NoRuntime, RuntimeStopped
+from remuda.errors import DeadlockDetected, NoRuntime, RuntimeStopped
 from remuda.statistics import (
     DeadLetter,
     Overflow,
@@ -89,7 +90,8 @@ class Runtime(_kernel.Runtime):
         self._dead_letter_listeners: list[Callable[[DeadLetter], object]] = []
         self._recent: deque[DeadLetter] = deque(maxlen=_RECENT)
         self._quiet: asyncio.Future[None] | None = None
-        self._stopping: asyncio.Future[StopReport] | None = None
+        self._stopping: asyncio.Task[StopReport] | None = None
+        self._hurry = asyncio.Event()
 
     async def start(self) -> Runtime:
         """Binds the runtime to the running event loop; it becomes the current runtime of this context.
@@ -108,8 +110,12 @@ class Runtime(_kernel.Runtime):
     async def stop(self, deadline: float | None = None) -> StopReport:
         """Stops the runtime: no new agents, mailboxes drain, agents end.
 
-        When nothing is left to do, all mailboxes close, and agents end after what is in them. Agents that have not
-        ended at the deadline are cancelled, and killed if they don't end then. Stopping twice is harmless.
+        Agents go on until nothing is left to do: no messages, and nobody who waits for something of asyncio's, such as
+        a timer or a socket, except for messages. Then all mailboxes close, and agents end after what is in them. Agents
+        that have not ended at the deadline are cancelled, and killed if they have not ended a second later.
+
+        Stopping twice is harmless. If whoever waits for the stop is cancelled, the deadline is over at once, and the
+        stop goes on by itself.
 
         Args:
             deadline: Seconds until agents are cancelled; what the runtime was made with, if not given. 0 cancels at
@@ -120,7 +126,10 @@ class Runtime(_kernel.Runtime):
 
         Raises:
             DeadlockDetected: It was called by one of the runtime's own agents, which would wait for itself.
+            ValueError: The deadline is negative.
         """
+        if deadline is not None and not deadline >= 0:
+            raise ValueError(f"expected deadline >= 0 (seconds), got {deadline!r}")
         if self.phase == "new":
             self._begin_stop()
             self._end_stop()
@@ -131,57 +140,72 @@ class Runtime(_kernel.Runtime):
                 f"expected stop to be called from outside of the runtime's agents, but {agent.name} called it",
                 (agent,),
             )
-        if self._stopping is not None:
-            return await asyncio.shield(self._stopping)
-        self._stopping = asyncio.get_running_loop().create_future()
+        if self._stopping is None:
+            self._begin_stop()
+            seconds = self._deadline if deadline is None else deadline
+            self._stopping = asyncio.get_running_loop().create_task(
+                self._stop(seconds), name=f"stop of {self!r}"
+            )
+        elif deadline == 0:
+            self._hurry.set()
         try:
-            report = await self._stop(self._deadline if deadline is None else deadline)
-        except BaseException:
-            self._stopping.cancel()
+            return await asyncio.shield(self._stopping)
+        except asyncio.CancelledError:
+            self._hurry.set()
             raise
-        self._stopping.set_result(report)
-        return report
 
     async def _stop(self, deadline: float) -> StopReport:
-        self._begin_stop()
+        began = time.monotonic()
         living = self._living
         letters = self.statistics().dead_letters
+        left: list[AgentRef[Any]] = []
+        took = 0.0
+        killed: list[str] = []
         try:
-            async with asyncio.timeout(deadline):
-                await self._drain()
-        except TimeoutError:
-            pass
-        finally:
+            if deadline > 0:
+                await self._within(deadline, self._drain())
+            took = time.monotonic() - began
             left = [agent for agent in self.agents() if not agent.done()]
             for agent in left:
                 agent.cancel(f"the runtime stops, and {agent.name} has not ended by itself")
-        killed: list[str] = []
-        try:
             async with asyncio.timeout(_CANCEL_GRACE):
                 await self._all_ended()
         except TimeoutError:
             pass
         finally:
+            # Also if the stop itself was cancelled, as by a loop that shuts down.
             for agent in self.agents():
                 if agent.kill():
                     killed.append(agent.name)
-        while self._living:
-            await self._next_quiet()
+        await self._all_ended()
         self._end_stop()
         cancelled = tuple(agent.name for agent in left)
-        if cancelled:
+        if cancelled and deadline > 0:
             log.warning(
-                "%d agents had not ended %s s after the runtime was told to stop, and were cancelled: %s",
+                "after %.3g s of stopping, %d of %d agents had not ended and were cancelled: %s",
+                took,
                 len(cancelled),
-                deadline,
+                living,
                 ", ".join(cancelled[:10]) + (", ..." if len(cancelled) > 10 else ""),
             )
         left_over = self.statistics().dead_letters - letters
         return StopReport(living - len(cancelled), cancelled, tuple(killed), left_over)
 
+    async def _within(self, deadline: float, what: Coroutine[Any, Any, None]) -> None:
+        """Gives it its time, or less if there is a hurry."""
+        work = asyncio.ensure_future(what)
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        try:
+            await asyncio.wait((work, hurry), timeout=deadline, return_when="FIRST_COMPLETED")
+        finally:
+            hurry.cancel()
+            work.cancel()
+        if work.done() and not work.cancelled():
+            work.result()
+
     async def _drain(self) -> None:
         await self._next_quiet(now=True)
-        while any(agent.depth for agent in self.agents()):
+        while self._is_busy():
             await self._next_quiet()
         for agent in self.agents():
             agent.stop()
@@ -218,21 +242,36 @@ class Runtime(_kernel.Runtime):
             and issubclass(kind, asyncio.CancelledError)
         ):
             error = None
-        await self.stop(deadline=0 if kind is not None else None)
+        await self._leave(deadline=0 if kind is not None else None)
         if self._failures:
             failures, self._failures = self._failures, []
             if error is not None and not isinstance(error, asyncio.CancelledError):
                 failures.append(error)
             raise BaseExceptionGroup("agents have failed", failures)
 
+    async def _leave(self, deadline: float | None) -> None:
+        """Stops, and does not return before that is done, even when it is cancelled."""
+        cancelled: asyncio.CancelledError | None = None
+        while True:
+            try:
+                await self.stop(deadline)
+                break
+            except asyncio.CancelledError as error:
+                if self._stopping is None or self._stopping.cancelled():
+                    raise
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
     def statistics(self) -> RuntimeStatistics:
         """The runtime's counts at this moment."""
-        agents, spawned, failed, runs, slices, dead_letters = self._statistics()
+        agents, spawned, failed, messages, runs, slices, dead_letters = self._statistics()
         return RuntimeStatistics(
             agents=agents,
             spawned=spawned,
             ended=spawned - agents,
             failed=failed,
+            messages=messages,
             runs=runs,
             slices=slices,
             dead_letters=dead_letters,
@@ -307,8 +346,6 @@ class Runtime(_kernel.Runtime):
             )
 
     def _on_failure(self, agent: AgentRef[Any], error: BaseException) -> None:
-        if isinstance(error, AgentKilled):
-            return
         log.error("agent %s failed", agent.name, exc_info=error)
         if self._policy == "raise":
             self._failures.append(error)

@@ -60,6 +60,7 @@ class RuntimeStatistics:
         spawned: Agents that were ever started.
         ended: Agents that have ended, in whatever way.
         failed: Agents that have ended by an exception.
+        messages: Messages that mailboxes have taken.
         runs: How often the scheduler has run an agent.
         slices: How often the event loop has let the scheduler run.
         dead_letters: Messages that nobody will receive.
@@ -69,6 +70,7 @@ class RuntimeStatistics:
     spawned: int
     ended: int
     failed: int
+    messages: int
     runs: int
     slices: int
     dead_letters: int

@@ -194,6 +194,12 @@ impl<M, S> Mailbox<M, S> {
         self.lobby.as_ref().is_some_and(|lobby| ticket >= lobby.turned_away_from)
     }
 
+    /// How the sender that waits under a ticket is woken; `None` if it was admitted or turned away.
+    pub fn waiter(&self, ticket: u64) -> Option<&S> {
+        let lobby = self.lobby.as_ref()?;
+        lobby.place(ticket).map(|place| &lobby.parked[place].sender)
+    }
+
     /// Changes how a waiting sender is woken, and returns the old way; or the new one, if the sender no longer waits.
     pub fn rebind(&mut self, ticket: u64, sender: S) -> Result<S, S> {
         match self.lobby.as_mut().and_then(|lobby| lobby.place(ticket).map(|place| (lobby, place))) {

@@ -26,6 +26,7 @@ use remuda_kernel::mailbox::{Mailbox as Queue, Overflow, Push};
 use remuda_kernel::task::TaskState;
 
 use crate::alloc::allocated;
+use crate::awaitable::attached;
 use crate::ask::Ask;
 use crate::body::{Body, Program};
 use crate::completion::Completion;
@@ -77,6 +78,9 @@ pub struct Extra {
     pub unanswered: Vec<Py<Ask>>,
     /// Whom the agent waits for, to find circles.
     pub waits_for: Option<Py<AgentRef>>,
+    /// A task that the agent has started was the last to wait for its messages: they are received whatever the agent
+    /// itself waits for.
+    pub read_by_task: bool,
 }
 
 /// What others may touch.
@@ -89,6 +93,10 @@ pub struct Shared {
 }
 
 impl Shared {
+    pub fn has_ended(&self) -> bool {
+        !matches!(self.outcome, Outcome::Pending)
+    }
+
     pub fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
     }
@@ -185,19 +193,20 @@ impl AgentRef {
         } else {
             std::mem::replace(&mut shared.receiver, Receiver::Nobody)
         };
+        let depth = shared.queue.len();
         drop(shared);
         Self::wake_receiver(agent, receiver);
         match pushed {
             Push::AcceptedHigh => {
-                this.runtime.get().tell_watermark(agent, true);
+                this.runtime.get().tell_watermark(agent, true, depth);
                 Push::Accepted
             }
             Push::Displaced(oldest) => {
-                this.runtime.get().bury(agent, oldest, "dropped as the oldest of a full mailbox");
+                finish::bury(agent, oldest, "dropped as the oldest of a full mailbox");
                 Push::Accepted
             }
             Push::Discarded(newest) => {
-                this.runtime.get().bury(agent, newest, "dropped on arrival at a full mailbox");
+                finish::bury(agent, newest, "dropped on arrival at a full mailbox");
                 Push::Accepted
             }
             other => other,
@@ -395,14 +404,16 @@ impl AgentRef {
     /// What the agent raised, or None; raises `CancelledError` if it was cancelled, `InvalidStateError` while it lives.
     fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let cancelled = match &self.shared.lock().outcome {
-            Outcome::Pending => {
-                return Err(errors::invalid_state(py, "expected an agent that has ended, this one lives"));
-            }
+            Outcome::Pending => None,
             Outcome::Result(_) => return Ok(None),
             Outcome::Error(error) => return Ok(Some(error.clone_ref(py))),
-            Outcome::Cancelled(error) => error.clone_ref(py),
+            Outcome::Cancelled(error) => Some(error.clone_ref(py)),
         };
-        Err(PyErr::from_value(cancelled.into_bound(py)))
+        // Made here, and not in the match: nothing of Python's is made under the guard.
+        Err(match cancelled {
+            Some(cancelled) => PyErr::from_value(cancelled.into_bound(py)),
+            None => errors::invalid_state(py, "expected an agent that has ended, this one lives"),
+        })
     }
 
     /// Calls `callback(agent)` in the event loop when the agent has ended, soon if it has.
@@ -619,9 +630,14 @@ impl AgentRef {
     }
 }
 
-impl Drop for AgentRef {
-    fn drop(&mut self) {
-        if let Some(mailbox) = &self.body.get_mut().mailbox {
+impl AgentRef {
+    /// The agent goes: its mailbox must not lead to it any more.
+    ///
+    /// # Safety
+    /// Nobody has a reference to the agent.
+    unsafe fn forget_mailbox(&self) {
+        // SAFETY: by the contract nobody runs it.
+        if let Some(mailbox) = unsafe { &(*self.body.get()).mailbox } {
             mailbox.get().forget_owner();
         }
     }
@@ -658,8 +674,14 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
         if resurrected {
             return;
         }
-        let py = Python::assume_attached();
-        finish::deregister(&Borrowed::from_ptr(py, object).cast_unchecked::<AgentRef>());
+        // What follows may run Python, which must not come upon an object without references.
+        ffi::PyObject_GC_UnTrack(object.cast());
+        attached(|py| {
+            let _aside = errors::Aside::new(py);
+            let agent = Borrowed::from_ptr(py, object).cast_unchecked::<AgentRef>();
+            agent.get().forget_mailbox();
+            finish::deregister(&agent);
+        });
         (DEALLOC.get().expect("set when the slot was"))(object);
     }
 }
@@ -668,15 +690,10 @@ unsafe extern "C" fn finalise(object: *mut ffi::PyObject) {
     if DYING.get() != object {
         return;
     }
-    // SAFETY: the interpreter calls finalisers on attached threads, with an object that it keeps alive meanwhile.
-    unsafe {
-        let py = Python::assume_attached();
-        let agent = Borrowed::from_ptr(py, object).cast_unchecked::<AgentRef>();
-        // An error that is being raised while the reference goes must survive what the finaliser does.
-        let raised = PyErr::take(py);
+    attached(|py| {
+        let _aside = errors::Aside::new(py);
+        // SAFETY: the interpreter calls finalisers with an object that it keeps alive meanwhile.
+        let agent = unsafe { Borrowed::from_ptr(py, object).cast_unchecked::<AgentRef>() };
         finish::last_reference_gone(&agent);
-        if let Some(error) = raised {
-            error.restore(py);
-        }
-    }
+    });
 }

@@ -119,8 +119,15 @@ fn learn<T: Allocated>(example: &Bound<'_, T>) {
     T::layout().class.store(example.as_any().get_type().as_type_ptr(), Ordering::Release);
 }
 
+/// A class whose objects are taken apart without PyO3.
+pub trait Released: Allocated {
+    /// Drops the parts of an object. Each reference is bound first, because PyO3 may not know that the thread is attached
+    /// (see `awaitable::attached`).
+    fn release(self, py: Python<'_>);
+}
+
 /// Gives a class that the collector does not track, and that has no weak references, a destructor without detours.
-pub fn install_destructor<T: Allocated>(py: Python<'_>) {
+pub fn install_destructor<T: Released>(py: Python<'_>) {
     let class = T::type_object_raw(py);
     // SAFETY: a heap type that PyO3 has just made, of which no instance exists.
     unsafe {
@@ -131,13 +138,13 @@ pub fn install_destructor<T: Allocated>(py: Python<'_>) {
     }
 }
 
-unsafe extern "C" fn dealloc<T: Allocated>(object: *mut ffi::PyObject) {
-    // SAFETY: an object of the class whose last reference has gone. PyO3 keeps the value at one place for all of them;
-    // an error that is being raised must survive what the value's destructor does, which for ours never fails.
+unsafe extern "C" fn dealloc<T: Released>(object: *mut ffi::PyObject) {
+    // SAFETY: an object of the class whose last reference has gone: its value is moved out, and its memory not looked at
+    // again.
     unsafe {
         let py = Python::assume_attached();
-        let value = std::ptr::from_ref(Borrowed::from_ptr(py, object).cast_unchecked::<T>().get()).cast_mut();
-        std::ptr::drop_in_place(value);
+        let value = std::ptr::from_ref(Borrowed::from_ptr(py, object).cast_unchecked::<T>().get());
+        value.read().release(py);
         let class = ffi::Py_TYPE(object);
         if !T::layout().spare.keep(object) {
             ffi::PyObject_Free(object.cast());
@@ -146,14 +153,25 @@ unsafe extern "C" fn dealloc<T: Allocated>(object: *mut ffi::PyObject) {
     }
 }
 
-/// Makes an object.
+/// Makes an object, the first of its class in PyO3's way.
 #[inline]
 pub fn new<T: Allocated>(py: Python<'_>, value: T) -> PyResult<Bound<'_, T>> {
+    match try_new(py, value) {
+        Ok(object) => Ok(object),
+        Err(value) => {
+            let object = value.make(py)?;
+            learn(&object);
+            Ok(object)
+        }
+    }
+}
+
+/// Makes an object, or hands the value back: it is the first of its class, or there is no memory.
+#[inline]
+pub fn try_new<T: Allocated>(py: Python<'_>, value: T) -> Result<Bound<'_, T>, T> {
     let class = T::layout().class();
     if class.is_null() {
-        let object = value.make(py)?;
-        learn(&object);
-        return Ok(object);
+        return Err(value);
     }
     let offset = T::layout().offset.load(Ordering::Relaxed);
     // SAFETY: `learn` has seen a complete object of this class, which is final and of fixed size. The memory is that of
@@ -167,7 +185,8 @@ pub fn new<T: Allocated>(py: Python<'_>, value: T) -> PyResult<Bound<'_, T>> {
             None => ffi::PyObject_New(class),
         };
         if object.is_null() {
-            return Err(PyErr::fetch(py));
+            ffi::PyErr_Clear();
+            return Err(value);
         }
         let end = offset + size_of::<T>();
         let rest = (*class).tp_basicsize as usize - end;

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 
 use crate::agent::AgentRef;
 use crate::alloc::{Allocated, allocated};
-use crate::awaitable::{Awaitable, Poll, thrown};
+use crate::awaitable::{Awaitable, Poll, attached, thrown};
 use crate::send::{Delivered, Delivery, forget_wait, note_wait};
 use crate::waiter::Waiter;
 use crate::{alloc, errors, interop};
@@ -77,7 +77,8 @@ impl Ask {
             return false;
         }
         state.answer = answer;
-        let (waiter, timer, holder) = (state.waiter.take(), state.timer.take(), state.holder.take());
+        // The timer stays: only the asker's own thread may cancel it.
+        let (waiter, holder) = (state.waiter.take(), state.holder.take());
         drop(state);
         if let Some(holder) = holder {
             let unwatched = holder.get().shared.lock().extra.as_mut().and_then(|extra| {
@@ -86,11 +87,6 @@ impl Ask {
                 Some(extra.unanswered.swap_remove(place))
             });
             drop(unwatched);
-        }
-        if let Some(timer) = timer
-            && let Err(error) = timer.bind(py).call_method0(intern!(py, "cancel"))
-        {
-            errors::unraisable(py, error, None);
         }
         if let Some(waiter) = waiter {
             waiter.wake(py);
@@ -101,6 +97,16 @@ impl Ask {
     /// Ends the ask with an error.
     pub fn fail(&self, error: PyErr, py: Python<'_>) -> bool {
         self.answer(py, Answer::Error(error.into_value(py).into_any()))
+    }
+
+    /// Stops the clock. In the asker's own thread: a loop's timers are not for others.
+    fn cancel_timer(&self, py: Python<'_>) {
+        let timer = self.state.lock().timer.take();
+        if let Some(timer) = timer
+            && let Err(error) = timer.bind(py).call_method0(intern!(py, "cancel"))
+        {
+            errors::unraisable(py, error, None);
+        }
     }
 
     /// Makes the request and starts the clock.
@@ -129,13 +135,11 @@ impl Ask {
         let answer = std::mem::replace(&mut state.answer, Answer::Over);
         drop(state);
         forget_wait(py);
+        self.cancel_timer(py);
         Some(match answer {
             Answer::Value(value) => Ok(value),
             Answer::Error(error) => Err(PyErr::from_value(error.into_bound(py))),
-            Answer::Over | Answer::Pending => Err(errors::make(
-                errors::already_awaited(py),
-                ("expected an ask that was not awaited before, got one that was: make a new one for each message",),
-            )),
+            Answer::Over | Answer::Pending => Err(already_awaited(py)),
         })
     }
 
@@ -143,6 +147,9 @@ impl Ask {
         let py = slf.py();
         let this = slf.get();
         Delivery::poll(&this.delivery, this.agent.bind(py)).map_err(|error| {
+            if errors::already_awaited(py).is_ok_and(|class| error.is_instance(py, class)) {
+                return already_awaited(py); // by another task, which waits on
+            }
             this.close(py);
             // What is handed back is the asker's message, not the request around it.
             let value = error.value(py);
@@ -157,6 +164,11 @@ impl Ask {
             error
         })
     }
+}
+
+fn already_awaited(py: Python<'_>) -> PyErr {
+    let text = "expected an ask that was not awaited before, got one that was: make a new one for each message";
+    errors::make(errors::already_awaited(py), (text,))
 }
 
 impl Awaitable for Ask {
@@ -178,6 +190,12 @@ impl Awaitable for Ask {
         // The answer may be there already, if the delivery ran Python.
         if let Some(answer) = this.take_answer(py) {
             return answer.map(Poll::Ready);
+        }
+        let registered = this.state.lock().waiter.as_ref().map(|waiter| waiter.clone_ref(py));
+        if let Some(registered) = registered
+            && registered.is_waiting(py)?
+        {
+            return Err(already_awaited(py));
         }
         let (waiter, poll) = Waiter::of_current(py)?;
         if let Waiter::Agent(sender) = &waiter {
@@ -223,9 +241,11 @@ impl Ask {
     fn close(&self, py: Python<'_>) {
         self.awaited.store(true, Ordering::Relaxed);
         let message = self.state.lock().message.take();
-        Delivery::abandon(&self.delivery, self.agent.bind(py));
+        // First, so that the end of the request, which is not sent then, is no answer any more.
         self.answer(py, Answer::Over);
+        Delivery::abandon(&self.delivery, self.agent.bind(py));
         forget_wait(py);
+        self.cancel_timer(py);
         drop(message);
     }
 
@@ -233,10 +253,9 @@ impl Ask {
     fn _expire(&self, py: Python<'_>) {
         let name = AgentRef::display(self.agent.bind(py));
         let text = format!("expected an answer from {name} within {} s, got none", self.timeout.unwrap_or_default());
-        // A request that still waits for room is withdrawn, and its waiter woken.
-        let parked = Delivery::withdraw(&self.delivery, self.agent.bind(py));
         self.fail(errors::make(errors::ask_timeout(py), (text,)), py);
-        if let Some(parked) = parked {
+        // A request that still waits for room is withdrawn, and its waiter woken.
+        if let Some(parked) = Delivery::withdraw(&self.delivery, self.agent.bind(py)) {
             parked.wake(py);
         }
     }
@@ -276,8 +295,7 @@ impl Ask {
 impl Drop for Ask {
     fn drop(&mut self) {
         if !*self.awaited.get_mut() {
-            // SAFETY: a Python object is dropped on an attached thread.
-            errors::warn(unsafe { Python::assume_attached() }, c"an ask was never awaited: its message was not sent");
+            attached(|py| errors::warn(py, c"an ask was never awaited: its message was not sent"));
         }
     }
 }
@@ -369,14 +387,16 @@ impl Drop for Request {
         if *self.answered.get_mut() {
             return;
         }
-        // SAFETY: a Python object is dropped on an attached thread.
-        let py = unsafe { Python::assume_attached() };
         let ask = self.ask.get();
-        if matches!(ask.state.lock().answer, Answer::Pending) {
+        if !matches!(ask.state.lock().answer, Answer::Pending) {
+            return;
+        }
+        attached(|py| {
+            let _aside = errors::Aside::new(py);
             let name = AgentRef::display(ask.agent.bind(py));
             let text = format!("expected {name} to answer, but the request was dropped without reply or fail");
             ask.fail(errors::make(errors::no_reply(py), (text,)), py);
-        }
+        });
     }
 }
 

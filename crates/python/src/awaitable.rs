@@ -23,8 +23,11 @@ pub enum Poll {
     Pending(Py<PyAny>),
 }
 
-/// Something that is its own iterator when it is awaited.
+/// Something that is iterated over when it is awaited.
 pub trait Awaitable: PyClass<Frozen = True> + Sync {
+    /// Whether `__await__` returns the object itself; what the class defines is called otherwise.
+    const IS_ITS_OWN_ITERATOR: bool = true;
+
     /// The value of the await, if it is there and nothing out of the ordinary is to be done; [`Awaitable::poll`] is asked
     /// otherwise. It must not panic, so that it can be called without a net.
     #[inline]
@@ -47,7 +50,9 @@ pub fn install<T: Awaitable>(py: Python<'_>) {
         debug_assert!(!(*class).tp_as_async.is_null());
         let slots = (*class).tp_as_async;
         (*slots).am_send = Some(send::<T>);
-        (*slots).am_await = Some(ffi::PyObject_SelfIter);
+        if T::IS_ITS_OWN_ITERATOR {
+            (*slots).am_await = Some(ffi::PyObject_SelfIter);
+        }
         if (*slots).am_anext.is_some() {
             (*slots).am_aiter = Some(ffi::PyObject_SelfIter);
             (*slots).am_anext = Some(ffi::PyObject_SelfIter);
@@ -56,7 +61,21 @@ pub fn install<T: Awaitable>(py: Python<'_>) {
     }
 }
 
-/// Glances.
+/// Runs what may drop references of PyO3's, with PyO3 knowing that the thread is attached: otherwise it would put them
+/// into a pool, to be dropped by whoever comes next, on whatever thread. Inside of the pump this costs nothing much.
+///
+/// Only for code that the interpreter has called, whose thread *is* attached.
+#[inline]
+pub fn attached<R>(body: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    let mut body = Some(body);
+    let mut run = |py: Python<'_>| body.take().map(|body| body(py));
+    // PyO3 refuses while the interpreter shuts down, and then the pool is as good as anything.
+    // SAFETY: the contract above.
+    let result = Python::try_attach(&mut run).unwrap_or_else(|| run(unsafe { Python::assume_attached() }));
+    result.expect("the body is run once")
+}
+
+/// Glances. What it finds is moved, never dropped: PyO3 may not know that the thread is attached.
 ///
 /// # Safety
 /// `object` is an instance of `T`.
@@ -81,23 +100,24 @@ unsafe extern "C" fn iternext<T: Awaitable>(object: *mut ffi::PyObject) -> *mut 
     let py = unsafe { Python::assume_attached() };
     // SAFETY: the slot is called with an instance of its type.
     if let Some(value) = unsafe { glance::<T>(py, object) } {
-        if !value.is_none(py) {
-            raise_stop_iteration(py, value);
+        let value = value.into_bound(py);
+        if !value.is_none() {
+            raise_stop_iteration(value);
         }
         return std::ptr::null_mut();
     }
-    match poll::<T>(py, object) {
+    attached(|py| match poll::<T>(py, object) {
         Ok(Poll::Pending(yielded)) => yielded.into_ptr(),
         Ok(Poll::Done) => std::ptr::null_mut(),
         Ok(Poll::Ready(value)) => {
-            raise_stop_iteration(py, value);
+            raise_stop_iteration(value.into_bound(py));
             std::ptr::null_mut()
         }
         Err(error) => {
             error.restore(py);
             std::ptr::null_mut()
         }
-    }
+    })
 }
 
 unsafe extern "C" fn send<T: Awaitable>(
@@ -114,7 +134,7 @@ unsafe extern "C" fn send<T: Awaitable>(
             return ffi::PySendResult::PYGEN_RETURN;
         }
     }
-    let (value, outcome) = match poll::<T>(py, object) {
+    let (value, outcome) = attached(|py| match poll::<T>(py, object) {
         Ok(Poll::Pending(yielded)) => (yielded.into_ptr(), ffi::PySendResult::PYGEN_NEXT),
         Ok(Poll::Ready(value)) => (value.into_ptr(), ffi::PySendResult::PYGEN_RETURN),
         Ok(Poll::Done) => (py.None().into_ptr(), ffi::PySendResult::PYGEN_RETURN),
@@ -122,63 +142,130 @@ unsafe extern "C" fn send<T: Awaitable>(
             error.restore(py);
             (std::ptr::null_mut(), ffi::PySendResult::PYGEN_ERROR)
         }
-    };
+    });
     // SAFETY: the caller gives a place for the result.
     unsafe { *result = value };
     outcome
 }
 
-/// Sets `StopIteration(value)` as the raised exception.
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
-fn raise_stop_iteration(py: Python<'_>, value: Py<PyAny>) {
-    let kept = STOP.load(std::sync::atomic::Ordering::Relaxed);
-    // SAFETY: `kept` is null or a StopIteration that `STOP` holds a reference to; threads take turns under the GIL.
+/// Raises a fresh `StopIteration(value)`.
+#[cold]
+fn raise_fresh(value: &Bound<'_, PyAny>) {
+    // SAFETY: live objects on an attached thread; what `SetObject` takes it counts itself.
     unsafe {
-        if !kept.is_null() && ffi::Py_REFCNT(kept) == 1 {
-            let exception = kept.cast::<ffi::PyStopIterationObject>();
-            let old = std::mem::replace(&mut (*exception).value, value.into_ptr());
-            // Raised first: a destructor of `old` that comes here again must find the exception in use.
-            ffi::PyErr_SetRaisedException(ffi::Py_NewRef(kept));
-            ffi::Py_XDECREF(old);
-            return;
+        let fresh = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, value.as_ptr());
+        if !fresh.is_null() {
+            ffi::PyErr_SetObject(ffi::PyExc_StopIteration, fresh);
+            ffi::Py_DECREF(fresh);
         }
     }
-    let error = pyo3::exceptions::PyStopIteration::new_err((value,));
-    let fresh = error.into_value(py).into_ptr();
-    // SAFETY: `fresh` is a new reference, which `STOP` keeps; the one set as raised is another. What `STOP` held before
-    // was kept by somebody else too, and only its reference goes.
-    unsafe {
-        STOP.store(fresh, std::sync::atomic::Ordering::Relaxed);
-        ffi::PyErr_SetRaisedException(ffi::Py_NewRef(fresh));
-        ffi::Py_XDECREF(kept);
+}
+
+#[cfg(any(not(Py_3_12), Py_GIL_DISABLED))]
+mod stop {
+    use pyo3::prelude::*;
+
+    /// Sets `StopIteration(value)` as the raised exception.
+    pub fn raise_stop_iteration(value: Bound<'_, PyAny>) {
+        super::raise_fresh(&value);
     }
+
+    /// Nothing is kept here.
+    #[inline]
+    pub fn forget_last_value() {}
 }
 
 #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
-static STOP: std::sync::atomic::AtomicPtr<ffi::PyObject> = std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
+mod stop {
+    use std::ptr;
+    use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// Sets `StopIteration(value)` as the raised exception.
-#[cfg(any(not(Py_3_12), Py_GIL_DISABLED))]
-fn raise_stop_iteration(py: Python<'_>, value: Py<PyAny>) {
-    pyo3::exceptions::PyStopIteration::new_err((value,)).restore(py);
-}
+    use pyo3::ffi;
+    use pyo3::prelude::*;
 
-/// Lets go of the last value that was received, when a run is over: nobody may find it alive by our doing.
-#[inline]
-pub fn forget_last_value() {
-    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
-    {
-        let kept = STOP.load(std::sync::atomic::Ordering::Relaxed);
-        // SAFETY: as in `raise_stop_iteration`; if somebody kept the exception, its value is left alone.
+    use crate::current;
+
+    /// The one that is used again; without arguments, so that nothing but its `value` can keep a message alive.
+    static KEPT: AtomicPtr<ffi::PyObject> = AtomicPtr::new(ptr::null_mut());
+
+    /// The kept exception, if nobody else has a reference to it, and nobody has left a trace in it.
+    ///
+    /// # Safety
+    /// On a thread that has the GIL, and keeps it while it uses what is returned.
+    #[inline]
+    unsafe fn unshared() -> Option<*mut ffi::PyStopIterationObject> {
+        let kept = KEPT.load(Ordering::Relaxed);
+        // SAFETY: `kept` is null or a StopIteration that `KEPT` holds a reference to; threads take turns under the GIL.
         unsafe {
-            if !kept.is_null() && ffi::Py_REFCNT(kept) == 1 {
-                let exception = kept.cast::<ffi::PyStopIterationObject>();
-                let old = std::mem::replace(&mut (*exception).value, ffi::Py_NewRef(ffi::Py_None()));
+            if kept.is_null() || ffi::Py_REFCNT(kept) != 1 {
+                return None;
+            }
+            let exception = kept.cast::<ffi::PyStopIterationObject>();
+            let clean = (*exception).traceback.is_null() && (*exception).context.is_null();
+            clean.then_some(exception)
+        }
+    }
+
+    /// Sets `StopIteration(value)` as the raised exception.
+    ///
+    /// Outside of the pump it is always a fresh one: nobody would come by to forget the value of a kept one.
+    #[inline]
+    pub fn raise_stop_iteration(value: Bound<'_, PyAny>) {
+        if !current::any() {
+            return super::raise_fresh(&value);
+        }
+        // SAFETY: the bound value shows that this thread has the GIL; nothing below lets go of it but the last lines.
+        unsafe {
+            if let Some(exception) = unshared() {
+                let old = std::mem::replace(&mut (*exception).value, value.into_ptr());
+                // Raised first: a destructor of `old` that comes here again must find the exception in use.
+                ffi::PyErr_SetRaisedException(ffi::Py_NewRef(exception.cast()));
                 ffi::Py_XDECREF(old);
+                return;
+            }
+        }
+        keep_another(value);
+    }
+
+    #[cold]
+    fn keep_another(value: Bound<'_, PyAny>) {
+        // SAFETY: as above. What comes out of `KEPT` is dropped by whoever took it out, at the end.
+        unsafe {
+            let fresh = ffi::PyObject_CallNoArgs(ffi::PyExc_StopIteration);
+            if fresh.is_null() {
+                return;
+            }
+            let nothing = std::mem::replace(
+                &mut (*fresh.cast::<ffi::PyStopIterationObject>()).value,
+                value.into_ptr(),
+            );
+            let kept = KEPT.swap(fresh, Ordering::Relaxed);
+            ffi::PyErr_SetRaisedException(ffi::Py_NewRef(fresh));
+            ffi::Py_XDECREF(nothing);
+            ffi::Py_XDECREF(kept);
+        }
+    }
+
+    /// Lets go of the last value that was received, when a run is over: nobody may find it alive by our doing.
+    #[inline]
+    pub fn forget_last_value() {
+        // SAFETY: only the pump calls this, which has the GIL.
+        unsafe {
+            if let Some(exception) = unshared() {
+                if (*exception).value != ffi::Py_None() {
+                    let old = std::mem::replace(&mut (*exception).value, ffi::Py_NewRef(ffi::Py_None()));
+                    ffi::Py_XDECREF(old);
+                }
+            } else if !KEPT.load(Ordering::Relaxed).is_null() {
+                // Somebody has it, or has left a trace in it: the next value gets another.
+                let kept = KEPT.swap(ptr::null_mut(), Ordering::Relaxed);
+                ffi::Py_XDECREF(kept);
             }
         }
     }
 }
+
+pub use stop::{forget_last_value, raise_stop_iteration};
 
 /// The methods that Python code may call on an awaitable by name: `send`, `throw`, `close`.
 pub fn thrown<'py>(

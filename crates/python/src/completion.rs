@@ -46,6 +46,8 @@ impl Completion {
 }
 
 impl Awaitable for Completion {
+    const IS_ITS_OWN_ITERATOR: bool = false;
+
     fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
         let py = slf.py();
         let this = slf.get();
@@ -75,8 +77,9 @@ impl Awaitable for Completion {
 
 #[pymethods]
 impl Completion {
-    fn __await__(slf: Py<Self>) -> Py<Self> {
-        slf
+    /// Each await has an iterator of its own, so that several tasks can await the same stop.
+    fn __await__(&self, py: Python<'_>) -> Self {
+        Self { agent: self.agent.clone_ref(py), tells: self.tells, waits: Guarded::new(None) }
     }
 
     #[pyo3(signature = (kind, value = None, traceback = None, /))]

@@ -37,6 +37,13 @@ pub fn end() {
     RUN.with(|run| run.agent.set(ptr::null_mut()));
 }
 
+/// Whether an agent runs on this thread.
+#[inline]
+#[cfg_attr(any(not(Py_3_12), Py_GIL_DISABLED), expect(dead_code, reason = "asked where a StopIteration is kept"))]
+pub fn any() -> bool {
+    RUN.with(|run| !run.agent.get().is_null())
+}
+
 /// Whether this agent is the one that runs here.
 #[inline]
 pub fn is(agent: *mut pyo3::ffi::PyObject) -> bool {

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::ffi;
 use pyo3::types::{PyModule, PyType};
 
 /// The exceptions that the kernel raises, found by name at their first use.
@@ -64,8 +65,52 @@ pub fn invalid_state(py: Python<'_>, text: &'static str) -> PyErr {
     make(CLASS.import(py, "asyncio", "InvalidStateError"), (text,))
 }
 
+/// Keeps the exception that is being raised out of the way of what a destructor has to do, and puts it back afterwards.
+///
+/// References are dropped while the interpreter unwinds. Whatever runs Python then must find no exception set, and must
+/// leave the one that was.
+pub struct Aside {
+    #[cfg(Py_3_12)]
+    raised: *mut ffi::PyObject,
+    #[cfg(not(Py_3_12))]
+    raised: [*mut ffi::PyObject; 3],
+}
+
+impl Aside {
+    pub fn new(_py: Python<'_>) -> Self {
+        // SAFETY: on an attached thread, which the token shows; what is taken is put back by `drop`.
+        #[cfg(Py_3_12)]
+        return Self { raised: unsafe { ffi::PyErr_GetRaisedException() } };
+        #[cfg(not(Py_3_12))]
+        {
+            let mut raised = [std::ptr::null_mut(); 3];
+            let [kind, value, traceback] = &mut raised;
+            // SAFETY: as above.
+            unsafe { ffi::PyErr_Fetch(kind, value, traceback) };
+            Self { raised }
+        }
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // SAFETY: it lives within a function that has a token, on that thread; the references are those that were taken.
+        #[cfg(Py_3_12)]
+        unsafe {
+            ffi::PyErr_SetRaisedException(self.raised);
+        }
+        #[cfg(not(Py_3_12))]
+        // SAFETY: as above.
+        unsafe {
+            let [kind, value, traceback] = self.raised;
+            ffi::PyErr_Restore(kind, value, traceback);
+        }
+    }
+}
+
 /// Gives a warning of the class `RuntimeWarning`; one that was made an error is told as unraisable.
 pub fn warn(py: Python<'_>, text: &std::ffi::CStr) {
+    let _aside = Aside::new(py);
     let class = py.get_type::<pyo3::exceptions::PyRuntimeWarning>();
     if let Err(error) = PyErr::warn(py, class.as_any(), text, 1) {
         unraisable(py, error, None);

@@ -48,13 +48,18 @@ fn is_own_closing(agent: &Bound<'_, AgentRef>, error: &PyErr) -> bool {
         && error.value(py).getattr(intern!(py, "agent")).is_ok_and(|whose| whose.is(agent))
 }
 
-/// `kill` was called: the coroutine is closed, wherever it waits.
-pub fn kill(agent: &Bound<'_, AgentRef>) {
-    let py = agent.py();
+/// `kill` was called: the coroutine is closed, wherever it waits. It runs as in any step, as the current task in the
+/// agent's context; the caller has seen to that.
+pub fn kill(agent: &Bound<'_, AgentRef>) -> PyErr {
     close_coroutine(agent);
     let text = format!("{} was killed", AgentRef::display(agent));
-    let killed = errors::make(errors::agent_killed(py), (text, agent));
-    end(agent, Outcome::Error(killed.into_value(py).into_any()));
+    errors::make(errors::agent_killed(agent.py()), (text, agent))
+}
+
+/// The agent has been killed, which is no failure of its own.
+pub fn killed(agent: &Bound<'_, AgentRef>, error: PyErr) {
+    let killed = error.into_value(agent.py());
+    end(agent, Outcome::Error(killed.into_any()));
 }
 
 /// Raises `GeneratorExit` where the coroutine waits, so that its `finally` blocks run.
@@ -100,7 +105,7 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
         Outcome::Error(error) | Outcome::Cancelled(error) => Some(PyErr::from_value(error.bind(py).clone())),
         Outcome::Pending | Outcome::Result(_) => None,
     };
-    let (parked, left, receiver, extra) = {
+    let (parked, left, receiver, extra, received) = {
         let mut shared = this.shared.lock();
         let parked = shared.queue.close();
         shared.outcome = outcome;
@@ -112,9 +117,11 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
                 (extra.waits_for.take(), extra.throw.take(), extra.waiting_on.take()),
             )
         });
-        (parked, shared.queue.drain(), std::mem::replace(&mut shared.receiver, Receiver::Nobody), extra)
+        let receiver = std::mem::replace(&mut shared.receiver, Receiver::Nobody);
+        (parked, shared.queue.drain(), receiver, extra, shared.queue.received())
     };
     this.state.finish();
+    this.runtime.get().ended(received);
     // SAFETY: this thread has moved the agent to RUNNING, and it will not run again.
     let program = unsafe { std::mem::replace(&mut (*this.body.get()).program, Program::Ended) };
     deregister(agent);
@@ -131,7 +138,7 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
         }
     }
     for message in left {
-        bury_or_fail(agent, message, cause.as_ref());
+        bury_left(agent, message, cause.as_ref());
     }
     for waiter in waiters {
         waiter.wake(py);
@@ -144,16 +151,27 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
     drop((program, rest));
 }
 
-/// A message that nobody will receive: a request fails, anything else is a dead letter.
-fn bury_or_fail(agent: &Bound<'_, AgentRef>, message: Py<PyAny>, cause: Option<&PyErr>) {
+/// A message that nobody will receive is a dead letter; a request also fails, so that nobody waits for its answer.
+pub fn bury(agent: &Bound<'_, AgentRef>, message: Py<PyAny>, reason: &str) {
     let py = agent.py();
-    if ask::is_request(message.bind(py))
-        && let Ok(request) = message.bind(py).cast::<Request>()
-    {
-        request.get().fail_with(py, failed_before_answer(agent, cause));
-        return;
+    let runtime = agent.get().runtime.get();
+    if !ask::is_request(message.bind(py)) {
+        return runtime.bury(agent, message, reason);
     }
-    agent.get().runtime.get().bury(agent, message, "left in the mailbox of an agent that ended");
+    // SAFETY: its type was just looked at.
+    let request = unsafe { message.into_bound(py).cast_into_unchecked::<Request>() };
+    runtime.bury(agent, request.get().message().clone_ref(py), reason);
+    let text = format!("expected {} to answer, but the request was {reason}", AgentRef::display(agent));
+    request.get().fail_with(py, errors::make(errors::no_reply(py), (text,)));
+}
+
+/// A message that was left in the mailbox of an agent that ended, for this cause if it failed.
+fn bury_left(agent: &Bound<'_, AgentRef>, message: Py<PyAny>, cause: Option<&PyErr>) {
+    let py = agent.py();
+    if let Ok(request) = message.bind(py).cast::<Request>() {
+        request.get().fail_with(py, failed_before_answer(agent, cause));
+    }
+    bury(agent, message, "left in the mailbox of an agent that ended");
 }
 
 /// Takes the agent out of its runtime's register.

@@ -41,6 +41,11 @@ mod alone {
         }
 
         #[inline]
+        pub fn into_inner(self) -> T {
+            self.value.into_inner()
+        }
+
+        #[inline]
         pub fn try_lock(&self) -> Option<Guard<'_, T>> {
             (!self.held.replace(true)).then_some(Guard(self))
         }

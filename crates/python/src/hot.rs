@@ -11,6 +11,8 @@ use pyo3::exceptions::{PySystemError, PyTypeError};
 use pyo3::{PyTypeInfo, ffi, prelude::*};
 
 use crate::agent::AgentRef;
+use crate::alloc::Allocated;
+use crate::awaitable::attached;
 use crate::mailbox::{Mailbox, Receive};
 use crate::send::Send;
 use crate::{alloc, errors};
@@ -18,9 +20,7 @@ use crate::{alloc, errors};
 /// Runs a body with panics turned into errors, and gives the interpreter its result.
 #[inline]
 fn guarded(body: impl FnOnce(Python<'_>) -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls methods on attached threads only.
-    let py = unsafe { Python::assume_attached() };
-    match catch_unwind(AssertUnwindSafe(|| body(py))) {
+    attached(|py| match catch_unwind(AssertUnwindSafe(|| body(py))) {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => {
             error.restore(py);
@@ -30,32 +30,53 @@ fn guarded(body: impl FnOnce(Python<'_>) -> PyResult<*mut ffi::PyObject>) -> *mu
             PySystemError::new_err(errors::PANIC).restore(py);
             std::ptr::null_mut()
         }
+    })
+}
+
+/// Makes an object that is to be awaited.
+#[inline]
+fn made<T: Allocated>(value: T) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls methods on attached threads only.
+    let py = unsafe { Python::assume_attached() };
+    match alloc::try_new(py, value) {
+        Ok(object) => object.into_ptr(),
+        Err(value) => guarded(|py| alloc::new(py, value).map(Bound::into_ptr)),
     }
 }
 
-fn none() -> *mut ffi::PyObject {
-    // SAFETY: None is alive as long as the interpreter.
-    unsafe { ffi::Py_NewRef(ffi::Py_None()) }
+/// Delivers a message: at once if that is all that is to be done, with every care otherwise.
+///
+/// # Safety
+/// `agent` is an agent, and both live.
+#[inline]
+unsafe fn deliver(agent: *mut ffi::PyObject, message: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls methods on attached threads only; the objects are what the contract says.
+    let (py, agent, message) = unsafe {
+        let py = Python::assume_attached();
+        let agent = Borrowed::from_ptr(py, agent).cast_unchecked::<AgentRef>();
+        (py, agent, Borrowed::from_ptr(py, message).to_owned().unbind())
+    };
+    match AgentRef::deliver_smoothly(&agent, message) {
+        Ok(()) => py.None().into_ptr(),
+        Err(message) => guarded(|py| {
+            AgentRef::deliver_now(&agent, message)?;
+            Ok(py.None().into_ptr())
+        }),
+    }
 }
 
 unsafe extern "C" fn send(slf: *mut ffi::PyObject, message: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    guarded(|py| {
-        // SAFETY: a method descriptor checks the type of its object; the arguments are borrowed from the caller.
-        let (agent, message) =
-            unsafe { (Borrowed::from_ptr(py, slf).cast_unchecked::<AgentRef>(), Borrowed::from_ptr(py, message)) };
-        let send = Send::new(agent.to_owned().unbind(), message.to_owned().unbind());
-        alloc::new(py, send).map(Bound::into_ptr)
-    })
+    // SAFETY: a method descriptor checks the type of its object; the arguments are borrowed from the caller.
+    let (agent, message) = unsafe {
+        let py = Python::assume_attached();
+        (Borrowed::from_ptr(py, slf).cast_unchecked::<AgentRef>(), Borrowed::from_ptr(py, message))
+    };
+    made(Send::new(agent.to_owned().unbind(), message.to_owned().unbind()))
 }
 
 unsafe extern "C" fn send_nowait(slf: *mut ffi::PyObject, message: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    guarded(|py| {
-        // SAFETY: as in `send`.
-        let (agent, message) =
-            unsafe { (Borrowed::from_ptr(py, slf).cast_unchecked::<AgentRef>(), Borrowed::from_ptr(py, message)) };
-        AgentRef::deliver_now(&agent, message.to_owned().unbind())?;
-        Ok(none())
-    })
+    // SAFETY: as in `send`.
+    unsafe { deliver(slf, message) }
 }
 
 unsafe extern "C" fn signal(
@@ -63,28 +84,26 @@ unsafe extern "C" fn signal(
     arguments: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
-    guarded(|py| {
-        if count == 2 {
-            // SAFETY: the interpreter gives as many arguments as it says.
-            let (agent, message) =
-                unsafe { (Borrowed::from_ptr(py, *arguments), Borrowed::from_ptr(py, *arguments.add(1))) };
-            if let Ok(agent) = agent.cast::<AgentRef>() {
-                AgentRef::deliver_now(&agent, message.to_owned().unbind())?;
-                return Ok(none());
-            }
-            let kind = agent.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("expected signal(agent, message) with an AgentRef, got {kind}")));
+    // SAFETY: the interpreter gives as many arguments as it says; only an agent's type is that of agents.
+    unsafe {
+        if count == 2 && ffi::Py_TYPE(*arguments) == AgentRef::layout().class() {
+            return deliver(*arguments, *arguments.add(1));
         }
-        Err(PyTypeError::new_err(format!("expected signal(agent, message), got {count} arguments")))
+    }
+    guarded(|py| {
+        if count != 2 {
+            return Err(PyTypeError::new_err(format!("expected signal(agent, message), got {count} arguments")));
+        }
+        // SAFETY: as above.
+        let kind = unsafe { Borrowed::from_ptr(py, *arguments) }.get_type().name()?;
+        Err(PyTypeError::new_err(format!("expected signal(agent, message) with an AgentRef, got {kind}")))
     })
 }
 
 unsafe extern "C" fn recv(slf: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    guarded(|py| {
-        // SAFETY: as in `send`.
-        let mailbox = unsafe { Borrowed::from_ptr(py, slf).cast_unchecked::<Mailbox>() };
-        alloc::new(py, Receive::new(mailbox.to_owned().unbind())).map(Bound::into_ptr)
-    })
+    // SAFETY: as in `send`.
+    let mailbox = unsafe { Borrowed::from_ptr(Python::assume_attached(), slf).cast_unchecked::<Mailbox>() };
+    made(Receive::new(mailbox.to_owned().unbind()))
 }
 
 /// Puts the functions of this file on their types.

@@ -9,9 +9,10 @@ use pyo3::{ffi, intern};
 use remuda_kernel::mailbox::Pop;
 
 use crate::agent::{AgentRef, Receiver};
-use crate::alloc::allocated;
+use crate::alloc::{Released, allocated};
 use crate::awaitable::{Awaitable, Poll, thrown};
 use crate::current::Payment;
+use crate::runtime::Runtime;
 use crate::{ask, current, errors, interop};
 
 /// An agent's own end of its mailbox: receive from it, or iterate over it with `async for`.
@@ -138,6 +139,9 @@ fn take(agent: &Bound<'_, AgentRef>, running: bool) -> PyResult<Look> {
             shared.queue.shrink();
             if running && !matches!(shared.receiver, Receiver::Future(_)) {
                 shared.receiver = Receiver::Owner;
+                if let Some(extra) = &mut shared.extra {
+                    extra.read_by_task = false;
+                }
                 drop(shared);
                 return wait(agent);
             }
@@ -176,7 +180,10 @@ fn wait_elsewhere(agent: &Bound<'_, AgentRef>) -> PyResult<Look> {
     let mut shared = agent.get().shared.lock();
     if shared.queue.is_empty() && !shared.queue.is_closed() {
         shared.receiver = Receiver::Future(future.clone().unbind());
+        shared.extra().read_by_task = true;
         drop(shared);
+        // No agent runs for what a task does; but all that there was to do may be done now.
+        Runtime::look_for_quiet(agent.get().runtime.bind(py));
     } else {
         drop(shared);
         interop::complete(py, &future)?;
@@ -188,28 +195,41 @@ fn wait_elsewhere(agent: &Bound<'_, AgentRef>) -> PyResult<Look> {
 pub fn relieve(agent: &Bound<'_, AgentRef>) {
     let py = agent.py();
     let mut admitted = Vec::new();
-    let (came_down, rises) = {
+    let (low, came_down, high) = {
         let mut shared = agent.get().shared.lock();
-        (shared.queue.admit(&mut admitted), shared.queue.rises())
+        let low = shared.queue.len();
+        (low, shared.queue.admit(&mut admitted), shared.queue.rises().then(|| shared.queue.len()))
     };
     for sender in admitted {
         sender.wake(py);
     }
     let runtime = agent.get().runtime.get();
     if came_down {
-        runtime.tell_watermark(agent, false);
+        runtime.tell_watermark(agent, false, low);
     }
-    if rises {
-        runtime.tell_watermark(agent, true);
+    if let Some(high) = high {
+        runtime.tell_watermark(agent, true, high);
     }
 }
 
-/// The task that waited was cancelled: nobody waits any more.
-fn stop_waiting(mailbox: &Mailbox, py: Python<'_>) {
-    if let Ok(agent) = mailbox.owner(py) {
+/// What waited was cancelled, and is resumed to be told so: it is not registered any more.
+///
+/// A task that is resumed has been woken, or its future was cancelled. A future that is not done is therefore another's.
+fn stop_waiting(mailbox: &Mailbox, py: Python<'_>) -> PyResult<()> {
+    let Ok(agent) = mailbox.owner(py) else { return Ok(()) };
+    let registered = match &agent.get().shared.lock().receiver {
+        Receiver::Future(future) => Some(future.clone_ref(py)),
+        Receiver::Owner | Receiver::Nobody => None,
+    };
+    let ours = match &registered {
+        Some(future) => future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?,
+        None => current::is(agent.as_ptr()),
+    };
+    if ours {
         let old = std::mem::replace(&mut agent.get().shared.lock().receiver, Receiver::Nobody);
         drop(old);
     }
+    Ok(())
 }
 
 /// A message as it is handed to a coroutine: one that was asked for is watched until it is answered.
@@ -299,12 +319,12 @@ impl Mailbox {
         value: Option<Bound<'py, PyAny>>,
         traceback: Option<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
-        stop_waiting(self, py);
+        stop_waiting(self, py)?;
         Err(thrown(py, kind, value, traceback))
     }
 
-    fn close(&self, py: Python<'_>) {
-        stop_waiting(self, py);
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        stop_waiting(self, py)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
@@ -356,6 +376,13 @@ impl Receive {
     }
 }
 
+impl Released for Receive {
+    #[inline]
+    fn release(self, py: Python<'_>) {
+        drop(self.mailbox.into_bound(py));
+    }
+}
+
 #[pymethods]
 impl Receive {
     fn __await__(slf: Py<Self>) -> Py<Self> {
@@ -370,12 +397,12 @@ impl Receive {
         value: Option<Bound<'py, PyAny>>,
         traceback: Option<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
-        stop_waiting(self.mailbox.get(), py);
+        stop_waiting(self.mailbox.get(), py)?;
         Err(thrown(py, kind, value, traceback))
     }
 
-    fn close(&self, py: Python<'_>) {
-        stop_waiting(self.mailbox.get(), py);
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        stop_waiting(self.mailbox.get(), py)
     }
 }
 

@@ -4,11 +4,12 @@
 //! work is left, so that the loop's timers and sockets are never starved. `RunQueue::arm` decides who asks: see
 //! `remuda_kernel::run_queue`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::guarded::Guarded;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PySystemError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -19,11 +20,12 @@ use remuda_kernel::run_queue::RunQueue;
 use remuda_kernel::task::TaskState;
 use remuda_kernel::watermark::Limits;
 
-use crate::agent::{AgentRef, Extra, Outcome, Receiver, Shared};
+use crate::agent::{AgentRef, BLOCKED, Extra, Outcome, Receiver, Shared};
 use crate::body::{Body, Program};
 use crate::mailbox::Mailbox;
 use crate::step::{self, After};
-use crate::{alloc, awaitable, current, errors, finish, interop};
+use crate::awaitable::attached;
+use crate::{alloc, current, errors, finish, interop};
 
 /// How long the pump runs before it lets the event loop turn.
 const SLICE: Duration = Duration::from_millis(1);
@@ -67,6 +69,8 @@ pub struct Runtime {
     /// Somebody wants to be told when the pump finds nothing to do.
     quiet: AtomicBool,
     register: Guarded<Register>,
+    /// What the mailboxes of agents that have ended had taken.
+    messages: AtomicU64,
     // Written by the pump alone, read by anybody.
     runs: AtomicU64,
     slices: AtomicU64,
@@ -103,35 +107,46 @@ impl Runtime {
     pub fn enqueue(&self, py: Python<'_>, agent: Py<AgentRef>) {
         if self.on_home_thread() {
             // Only taken if the pump has to be started: while it runs, the agent may be gone after the push.
-            let runtime = (!self.pumping.load(Ordering::Relaxed)).then(|| agent.get().runtime.clone_ref(py));
+            let runtime = (!self.pumping.load(Ordering::Relaxed)).then(|| agent.get().runtime.bind(py).clone());
             // SAFETY: this is the home thread.
             unsafe { self.queue.push_local(agent) };
             if let Some(runtime) = runtime
                 && self.queue.arm()
             {
-                Self::call_pump(runtime.bind(py), "call_soon");
+                Self::call_pump(&runtime, "call_soon");
             }
         } else {
-            let runtime = agent.get().runtime.clone_ref(py);
+            let runtime = agent.get().runtime.bind(py).clone();
             self.queue.push_remote(agent);
             if self.queue.arm() {
-                Self::call_pump(runtime.bind(py), "call_soon_threadsafe");
+                Self::call_pump(&runtime, "call_soon_threadsafe");
             }
         }
     }
 
     #[cold]
     fn call_pump(runtime: &Bound<'_, Self>, how: &str) {
-        let py = runtime.py();
-        let called = runtime.get().home(py).and_then(|home| {
-            let pump = runtime.getattr(intern!(py, "_pump"))?;
-            let keywords = PyDict::new(py);
-            keywords.set_item(intern!(py, "context"), &home.context)?;
-            home.event_loop.bind(py).call_method(how, (pump,), Some(&keywords)).map(drop)
+        attached(|py| {
+            let called = runtime.get().home(py).and_then(|home| {
+                let pump = runtime.getattr(intern!(py, "_pump"))?;
+                let keywords = PyDict::new(py);
+                keywords.set_item(intern!(py, "context"), &home.context)?;
+                home.event_loop.bind(py).call_method(how, (pump,), Some(&keywords)).map(drop)
+            });
+            if let Err(error) = called {
+                // The loop is closed: nothing will run any more.
+                errors::unraisable(py, error, Some(runtime));
+            }
         });
-        if let Err(error) = called {
-            // The loop is closed: nothing will run any more.
-            errors::unraisable(py, error, Some(runtime));
+    }
+
+    /// Has the pump look whether all is quiet, if somebody waits for that.
+    #[cold]
+    pub fn look_for_quiet(runtime: &Bound<'_, Self>) {
+        let this = runtime.get();
+        if this.quiet.load(Ordering::Relaxed) && this.is_running() && this.queue.arm() {
+            let how = if this.on_home_thread() { "call_soon" } else { "call_soon_threadsafe" };
+            Self::call_pump(runtime, how);
         }
     }
 
@@ -146,12 +161,11 @@ impl Runtime {
     }
 
     /// Tells of a mailbox that has reached one of its marks.
-    pub fn tell_watermark(&self, agent: &Bound<'_, AgentRef>, high: bool) {
+    pub fn tell_watermark(&self, agent: &Bound<'_, AgentRef>, high: bool, depth: usize) {
         if !self.watermarks.load(Ordering::Relaxed) {
             return;
         }
         let py = agent.py();
-        let depth = agent.get().shared.lock().queue.len();
         let runtime = agent.get().runtime.bind(py);
         if let Err(error) = runtime.call_method1(intern!(py, "_on_watermark"), (agent, high, depth)) {
             errors::unraisable(py, error, Some(agent));
@@ -166,6 +180,11 @@ impl Runtime {
         if let Err(error) = runtime.call_method1(intern!(py, "_on_dead_letter"), (agent, message, reason)) {
             errors::unraisable(py, error, Some(agent));
         }
+    }
+
+    /// Counts the messages that an agent had taken before it ended.
+    pub fn ended(&self, messages: u64) {
+        self.messages.fetch_add(messages, Ordering::Relaxed);
     }
 
     /// Counts an agent that failed.
@@ -203,13 +222,9 @@ impl Runtime {
             moved.get().place.store(place as u32, Ordering::Relaxed);
         }
         drop(register);
-        if last && self.quiet.load(Ordering::Relaxed) && self.is_running() {
+        if last {
             // Its last reference may have gone without the pump: whoever waits for the end of all is told by the pump.
-            let runtime = agent.get().runtime.bind(agent.py());
-            if self.queue.arm() {
-                let how = if self.on_home_thread() { "call_soon" } else { "call_soon_threadsafe" };
-                Self::call_pump(runtime, how);
-            }
+            Self::look_for_quiet(agent.get().runtime.bind(agent.py()));
         }
     }
 
@@ -275,6 +290,7 @@ impl Runtime {
             watermarks: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
             register: Guarded::new(Register::default()),
+            messages: AtomicU64::new(0),
             runs: AtomicU64::new(0),
             slices: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
@@ -399,19 +415,32 @@ impl Runtime {
         }
     }
 
+    /// Whether an agent is in the midst of something: it waits for what asyncio will bring, unless a task of its own
+    /// waits for messages meanwhile.
+    fn _is_busy(&self, py: Python<'_>) -> bool {
+        self.agents(py).iter().any(|agent| {
+            agent.get().signals.load(Ordering::Acquire) & BLOCKED != 0
+                && !matches!(agent.get().shared.lock().receiver, Receiver::Future(_))
+        })
+    }
+
     /// How many agents live.
     #[getter]
     fn _living(&self) -> usize {
         self.register.lock().agents.len()
     }
 
-    /// Agents, spawned, failed, runs, slices, dead letters.
-    fn _statistics(&self) -> (usize, u64, u64, u64, u64, u64) {
+    /// Agents, spawned, failed, messages, runs, slices, dead letters.
+    fn _statistics(&self, py: Python<'_>) -> (usize, u64, u64, u64, u64, u64, u64) {
+        let agents = self.agents(py);
+        let living = agents.iter().map(|agent| agent.get().shared.lock()).filter(|shared| !shared.has_ended());
+        let messages = self.messages.load(Ordering::Relaxed) + living.map(|shared| shared.queue.received()).sum::<u64>();
         let register = self.register.lock();
         (
             register.agents.len(),
             register.spawned,
             register.failed,
+            messages,
             self.runs.load(Ordering::Relaxed),
             self.slices.load(Ordering::Relaxed),
             self.dead_letters.load(Ordering::Relaxed),
@@ -429,8 +458,10 @@ impl Runtime {
         let event_loop = home.event_loop.bind(py);
         // Agents that want the loop to turn first.
         let mut put_off = Vec::new();
-        let result = this.run_slice(py, event_loop, &mut put_off);
-        awaitable::forget_last_value();
+        let slice = AssertUnwindSafe(|| this.run_slice(py, event_loop, &mut put_off));
+        // After a panic, which is a mistake of ours in one agent's step, the others go on.
+        let result = catch_unwind(slice).unwrap_or_else(|_| Err(PySystemError::new_err(errors::PANIC)));
+        current::end();
         interop::leave_task(py, event_loop)?;
         for agent in put_off {
             // SAFETY: this is the home thread.

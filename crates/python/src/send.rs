@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use remuda_kernel::mailbox::{Overflow, Push};
 
 use crate::agent::{AgentRef, Receiver};
-use crate::alloc::allocated;
-use crate::awaitable::{Awaitable, Poll, thrown};
+use crate::alloc::{Released, allocated};
+use crate::awaitable::{Awaitable, Poll, attached, thrown};
 use crate::waiter::Waiter;
 use crate::{current, errors};
 
@@ -45,10 +45,7 @@ impl Delivery {
                 _ => Ok(Delivered::Yes),
             },
             Self::Parked { ticket, message } => Self::resume(delivery, agent, ticket, message),
-            Self::Over => Err(errors::make(
-                errors::already_awaited(py),
-                ("expected a send that was not awaited before, got one that was: make a new one for each message",),
-            )),
+            Self::Over => Err(already_awaited(py)),
         }
     }
 
@@ -62,6 +59,7 @@ impl Delivery {
         let mut shared = agent.get().shared.lock();
         if shared.queue.is_closed() {
             drop(shared);
+            forget_wait(py);
             return Err(AgentRef::closed(agent, Some(message)));
         }
         let ticket = shared.queue.park(message.clone_ref(py), waiter);
@@ -90,25 +88,28 @@ impl Delivery {
         message: Py<PyAny>,
     ) -> PyResult<Delivered> {
         let py = agent.py();
-        let (waiter, poll) = Waiter::of_current(py)?;
-        let (rebound, turned_away) = {
-            let mut shared = agent.get().shared.lock();
-            (shared.queue.rebind(ticket, waiter), shared.queue.was_turned_away(ticket))
-        };
-        if rebound.is_ok() {
+        let registered = agent.get().shared.lock().queue.waiter(ticket).map(|waiter| waiter.clone_ref(py));
+        if let Some(registered) = registered {
+            let poll = Waiter::of_current(py).and_then(|(waiter, poll)| {
+                if registered.is_waiting(py)? {
+                    return Err(already_awaited(py));
+                }
+                let replaced = agent.get().shared.lock().queue.rebind(ticket, waiter);
+                drop(replaced);
+                Ok(poll)
+            });
             *delivery.lock() = Self::Parked { ticket, message };
-            return Ok(Delivered::Waits(poll));
+            return poll.map(Delivered::Waits);
         }
+        let turned_away = agent.get().shared.lock().queue.was_turned_away(ticket);
         forget_wait(py);
         if turned_away { Err(AgentRef::closed(agent, Some(message))) } else { Ok(Delivered::Yes) }
     }
 
     /// The task that waited was cancelled: the message is not sent, if it was not already.
     pub fn abandon(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>) {
-        if let Some(waiter) = Self::withdraw(delivery, agent) {
-            drop(waiter);
-            forget_wait(agent.py());
-        }
+        drop(Self::withdraw(delivery, agent));
+        forget_wait(agent.py());
     }
 
     /// Takes the message back out of the lobby; whoever waits there is to be woken.
@@ -127,6 +128,11 @@ impl Delivery {
             Self::Over => Ok(()),
         }
     }
+}
+
+fn already_awaited(py: Python<'_>) -> PyErr {
+    let text = "expected a send that was not awaited before, got one that was: make a new one for each message";
+    errors::make(errors::already_awaited(py), (text,))
 }
 
 /// Notes that `sender` waits for `target`; if that closes a circle of waiting agents, says so instead.
@@ -150,13 +156,12 @@ pub fn note_wait(sender: &Bound<'_, AgentRef>, target: &Bound<'_, AgentRef>, mes
         if circle.iter().any(|seen| seen.is(&agent)) {
             break;
         }
-        next = agent
-            .get()
-            .shared
-            .lock()
-            .extra
-            .as_ref()
-            .and_then(|extra| extra.waits_for.as_ref().map(|waits_for| waits_for.bind(py).clone()));
+        next = {
+            let shared = agent.get().shared.lock();
+            // An agent whose mailbox is read by a task of its own may wait for whom it wants: it is served all the same.
+            let extra = shared.extra.as_ref().filter(|extra| !extra.read_by_task);
+            extra.and_then(|extra| Some(extra.waits_for.as_ref()?.bind(py).clone()))
+        };
         circle.push(agent);
     }
     let old = sender.get().shared.lock().extra().waits_for.replace(target.clone().unbind());
@@ -246,11 +251,15 @@ impl Send {
     }
 }
 
-impl Drop for Send {
-    fn drop(&mut self) {
-        if !*self.awaited.get_mut() {
-            // SAFETY: a Python object is dropped on an attached thread.
-            errors::warn(unsafe { Python::assume_attached() }, c"a send was never awaited: its message was not sent");
+impl Released for Send {
+    #[inline]
+    fn release(self, py: Python<'_>) {
+        if !self.awaited.into_inner() {
+            attached(|py| errors::warn(py, c"a send was never awaited: its message was not sent"));
+        }
+        drop(self.agent.into_bound(py));
+        if let Delivery::Unsent(message) | Delivery::Parked { message, .. } = self.delivery.into_inner() {
+            drop(message.into_bound(py));
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::agent::{AgentRef, BLOCKED, CANCEL, KILL, THROW};
 use crate::ask::{self, Request};
 use crate::body::{Body, Handling, Program};
 use crate::mailbox::{Taken, take_for_receive};
-use crate::{current, errors, finish, interop};
+use crate::{awaitable, current, errors, finish, interop};
 
 /// What is to be done with an agent after a run.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,11 +47,7 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Inst
     }
     // Acquire pairs with `AgentRef::signal`.
     let signals = this.signals.load(Ordering::Acquire);
-    if signals & KILL != 0 {
-        finish::kill(agent);
-        return Ok(After::Nothing);
-    }
-    if signals & BLOCKED != 0 {
+    if signals & (BLOCKED | KILL) == BLOCKED {
         // Somebody else's wake-up came late: the agent waits for its future, which will schedule it.
         return Ok(park(agent));
     }
@@ -59,12 +55,17 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Inst
     current::begin(agent, Budget::starting(now));
     // SAFETY: the agent's own context, which is entered nowhere else: only one thread runs the agent.
     let entered = unsafe { ffi::PyContext_Enter(this.context.as_ptr()) };
-    let after = if entered == 0 { advance(agent, signals) } else { Err(Ended::With(PyErr::fetch(py))) };
+    let after = match entered {
+        0 if signals & KILL != 0 => Err(Ended::Killed(finish::kill(agent))),
+        0 => advance(agent, signals),
+        _ => Err(Ended::With(PyErr::fetch(py))),
+    };
     if entered == 0 {
         // SAFETY: entered just above.
         unsafe { ffi::PyContext_Exit(this.context.as_ptr()) };
     }
     current::end();
+    awaitable::forget_last_value();
     match after {
         Ok(After::Nothing) => Ok(park(agent)),
         Ok(after) => {
@@ -73,6 +74,10 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Inst
         }
         Err(Ended::Well(value)) => {
             finish::returned(agent, value);
+            Ok(After::Nothing)
+        }
+        Err(Ended::Killed(error)) => {
+            finish::killed(agent, error);
             Ok(After::Nothing)
         }
         Err(Ended::With(error)) => {
@@ -85,9 +90,10 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Inst
 }
 
 /// How an agent's program ended.
-enum Ended {
+pub enum Ended {
     Well(Py<PyAny>),
     With(PyErr),
+    Killed(PyErr),
 }
 
 fn park(agent: &Bound<'_, AgentRef>) -> After {
@@ -280,7 +286,9 @@ fn wait_for(agent: &Bound<'_, AgentRef>, yielded: Py<PyAny>) -> After {
 
 fn throw_next(agent: &Bound<'_, AgentRef>, error: PyErr) {
     let this = agent.get();
-    let old = this.shared.lock().extra().throw.replace(error.into_value(agent.py()).into_any());
+    // Made before the lock is taken: to make an exception runs Python.
+    let exception = error.into_value(agent.py()).into_any();
+    let old = this.shared.lock().extra().throw.replace(exception);
     drop(old);
     this.signals.fetch_or(THROW, Ordering::AcqRel);
 }

@@ -1,10 +1,11 @@
 //! Who waits for something, and how to wake it: an agent by scheduling it, any other task through a future of its loop.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::agent::AgentRef;
-use crate::awaitable::Poll;
+use crate::awaitable::{Poll, attached};
 use crate::{current, errors, interop};
 
 /// One that waits.
@@ -37,15 +38,37 @@ impl Waiter {
         Ok((Self::Future(future.clone().unbind()), Poll::Pending(future.unbind())))
     }
 
+    /// Another reference to it.
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Agent(agent) => Self::Agent(agent.clone_ref(py)),
+            Self::Future(future) => Self::Future(future.clone_ref(py)),
+        }
+    }
+
+    /// Whether it waits still, and is not the code that runs now, which may have been woken by something else.
+    pub fn is_waiting(&self, py: Python<'_>) -> PyResult<bool> {
+        match self {
+            Self::Agent(agent) => Ok(!current::agent_task(py)?.is_some_and(|current| current.is(agent))),
+            Self::Future(future) => Ok(!future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?),
+        }
+    }
+
     /// Wakes it. Runs Python: never call it with a lock held.
     pub fn wake(self, py: Python<'_>) {
         match self {
-            Self::Agent(agent) => AgentRef::schedule(agent.bind(py)),
-            Self::Future(future) => {
-                if let Err(error) = interop::complete(py, future.bind(py)) {
-                    errors::unraisable(py, error, Some(future.bind(py)));
-                }
+            Self::Agent(agent) => {
+                // From now on it waits for nobody, though it has not run yet: what is asked of it meanwhile is no circle.
+                let waited_for = agent.get().shared.lock().extra.as_mut().and_then(|extra| extra.waits_for.take());
+                drop(waited_for);
+                AgentRef::schedule(agent.bind(py));
             }
+            Self::Future(future) => attached(|py| {
+                let future = future.into_bound(py);
+                if let Err(error) = interop::complete(py, &future) {
+                    errors::unraisable(py, error, Some(&future));
+                }
+            }),
         }
     }
 
