@@ -26,8 +26,8 @@ use remuda_kernel::mailbox::{Mailbox as Queue, Overflow, Push};
 use remuda_kernel::task::TaskState;
 
 use crate::alloc::allocated;
-use crate::awaitable::attached;
 use crate::ask::Ask;
+use crate::awaitable::attached;
 use crate::body::{Body, Program};
 use crate::completion::Completion;
 use crate::runtime::Runtime;

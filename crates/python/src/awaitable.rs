@@ -235,10 +235,7 @@ mod stop {
             if fresh.is_null() {
                 return;
             }
-            let nothing = std::mem::replace(
-                &mut (*fresh.cast::<ffi::PyStopIterationObject>()).value,
-                value.into_ptr(),
-            );
+            let nothing = std::mem::replace(&mut (*fresh.cast::<ffi::PyStopIterationObject>()).value, value.into_ptr());
             let kept = KEPT.swap(fresh, Ordering::Relaxed);
             ffi::PyErr_SetRaisedException(ffi::Py_NewRef(fresh));
             ffi::Py_XDECREF(nothing);

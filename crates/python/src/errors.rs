@@ -1,8 +1,8 @@
 //! Raising the exceptions of `remuda.errors`, which are Python classes.
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::ffi;
 use pyo3::types::{PyModule, PyType};
 
 /// The exceptions that the kernel raises, found by name at their first use.

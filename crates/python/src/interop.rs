@@ -1,8 +1,8 @@
 //! What is asked of asyncio: who is the current task, futures for foreign tasks, and waking a loop from a thread.
 //!
 //! asyncio keeps the current task in a dict `_current_tasks` up to 3.13, and in the thread state after that, where only
-//! `_swap_current_task` reaches it. Both are names that `asyncio.tasks` exports; which one there is, is found out at
-//! import, never from a version number.
+//! `_swap_current_task` reaches it. Both are names that `asyncio.tasks` exports, and from 3.14 the dict is there and
+//! means nothing; which one counts is tried out at import, never told from a version number.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -35,9 +35,17 @@ pub fn initialise(py: Python<'_>) -> PyResult<()> {
     let sentinels = Sentinels { park: object.call0()?.unbind(), requeue: object.call0()?.unbind() };
     let tasks = PyModule::import(py, "asyncio.tasks")?;
     let found = |name: &str| tasks.getattr_opt(name);
-    let current_tasks = match found("_current_tasks")? {
-        Some(dict) => dict.cast_into_exact::<PyDict>().ok().map(Bound::unbind),
-        None => None,
+    let current_task = tasks.getattr("current_task")?;
+    let current_tasks = match found("_current_tasks")?.map(Bound::cast_into_exact::<PyDict>) {
+        Some(Ok(dict)) => {
+            // A stand-in for a loop, whose current task is itself.
+            let probe = object.call0()?;
+            dict.set_item(&probe, &probe)?;
+            let counts = current_task.call1((&probe,)).is_ok_and(|task| task.is(&probe));
+            dict.del_item(&probe)?;
+            counts.then(|| dict.unbind())
+        }
+        _ => None,
     };
     let swap_current_task = found("_swap_current_task")?.map(Bound::unbind);
     if current_tasks.is_none() && swap_current_task.is_none() {
@@ -51,7 +59,7 @@ pub fn initialise(py: Python<'_>) -> PyResult<()> {
         current_tasks,
         swap_current_task,
         #[cfg(Py_3_12)]
-        current_task: tasks.getattr("current_task")?.unbind(),
+        current_task: current_task.unbind(),
         iscoroutine: PyModule::import(py, "asyncio.coroutines")?.getattr("iscoroutine")?.unbind(),
     };
     // A second initialisation (of a reloaded module) keeps what the first has found.

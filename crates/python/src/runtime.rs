@@ -21,10 +21,10 @@ use remuda_kernel::task::TaskState;
 use remuda_kernel::watermark::Limits;
 
 use crate::agent::{AgentRef, BLOCKED, Extra, Outcome, Receiver, Shared};
+use crate::awaitable::attached;
 use crate::body::{Body, Program};
 use crate::mailbox::Mailbox;
 use crate::step::{self, After};
-use crate::awaitable::attached;
 use crate::{alloc, current, errors, finish, interop};
 
 /// How long the pump runs before it lets the event loop turn.
@@ -434,7 +434,8 @@ impl Runtime {
     fn _statistics(&self, py: Python<'_>) -> (usize, u64, u64, u64, u64, u64, u64) {
         let agents = self.agents(py);
         let living = agents.iter().map(|agent| agent.get().shared.lock()).filter(|shared| !shared.has_ended());
-        let messages = self.messages.load(Ordering::Relaxed) + living.map(|shared| shared.queue.received()).sum::<u64>();
+        let messages =
+            self.messages.load(Ordering::Relaxed) + living.map(|shared| shared.queue.received()).sum::<u64>();
         let register = self.register.lock();
         (
             register.agents.len(),
