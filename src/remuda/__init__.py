@@ -17,6 +17,7 @@ asyncio, and every mailbox is bounded.
 
 from remuda import errors as errors
 from remuda._kernel import __version__ as __version__
+from remuda._kernel import spawn as spawn
 from remuda.agent import Agent as Agent
 from remuda.agent import AgentRef as AgentRef
 from remuda.agent import current_agent as current_agent
@@ -38,7 +39,6 @@ from remuda.mailbox import Request as Request
 from remuda.runtime import Runtime as Runtime
 from remuda.runtime import current_runtime as current_runtime
 from remuda.runtime import run as run
-from remuda.runtime import spawn as spawn
 from remuda.statistics import DeadLetter as DeadLetter
 from remuda.statistics import MailboxStatistics as MailboxStatistics
 from remuda.statistics import RuntimeStatistics as RuntimeStatistics

@@ -409,6 +409,65 @@ class Runtime:
     def _statistics(self) -> tuple[int, int, int, int, int, int, int]: ...
     def _pump(self) -> None: ...
 
+@overload
+def spawn(
+    behaviour: Callable[[Mailbox[_M], *_Ts], Coroutine[Any, Any, Any]],
+    /,
+    *args: *_Ts,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+) -> AgentRef[_M]:
+    """Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
+
+    Args:
+        behaviour: `async def f(mailbox, *args)`, or a class with `receive`, or an object of one.
+        args: What the behaviour gets after its mailbox, or the class to be constructed.
+        mailbox: How many messages the mailbox holds.
+        high: Its high watermark, in messages; the mailbox's bound, if not given.
+        low: Its low watermark, at which waiting senders go on; half the bound, if not given.
+        overflow: What happens to a message that finds the mailbox full: "wait" (`send` waits,
+            `send_nowait` raises), "fail" (both raise), "drop_newest", "drop_oldest".
+        name: A name for people; the behaviour's and a number, if not given.
+
+    Returns:
+        The reference to the agent. When the last one goes, the agent ends.
+
+    Raises:
+        BehaviourError: The behaviour can't be an agent, or does not take these arguments.
+        LimitsError: The bound is not positive, or the marks are not `0 <= low < high <= mailbox`.
+        ValueError: `overflow` is none of the four.
+        NoRuntime: There is no current runtime.
+        RuntimeStopped: It is stopping, or has stopped.
+    """
+
+@overload
+def spawn(
+    behaviour: Callable[[*_Ts], Receives[_M]],
+    /,
+    *args: *_Ts,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+) -> AgentRef[_M]: ...
+@overload
+def spawn(
+    behaviour: Receives[_M],
+    /,
+    *,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+) -> AgentRef[_M]: ...
+def current_runtime() -> Runtime:
+    """The native half of `remuda.current_runtime`."""
+
 def current_agent() -> AgentRef[Any] | None:
     """The agent that runs the calling code, or None."""
 

@@ -12,31 +12,25 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, TypeVarTuple, overload
+from typing import Any, Literal, Self, TypeVar, cast
 
 from remuda import _kernel
-from remuda._kernel import AgentRef, Mailbox, current_agent
+from remuda._kernel import AgentRef, current_agent
 from remuda.all_tasks import show_agents_of
-from remuda.errors import DeadlockDetected, NoRuntime, RuntimeStopped
+from remuda.errors import DeadlockDetected
 from remuda.statistics import (
     DeadLetter,
-    Overflow,
     RuntimeStatistics,
     StopReport,
     WatermarkEvent,
 )
 
-__all__ = ["Runtime", "current_runtime", "run", "spawn"]
+__all__ = ["Runtime", "current_runtime", "run"]
 
 T = TypeVar("T")
-M = TypeVar("M")
-Ts = TypeVarTuple("Ts")
 
 log = logging.getLogger("remuda")
-
-_current: ContextVar[Runtime] = ContextVar("remuda_runtime")
 
 _CANCEL_GRACE = 1.0
 """Seconds that a cancelled agent gets to clean up before it is killed."""
@@ -104,7 +98,6 @@ class Runtime(_kernel.Runtime):
         """
         self._start()
         show_agents_of(self)
-        _current.set(self)
         return self
 
     async def stop(self, deadline: float | None = None) -> StopReport:
@@ -372,68 +365,7 @@ def current_runtime() -> Runtime:
         NoRuntime: There is none.
         RuntimeStopped: It has stopped.
     """
-    runtime = _current.get(None)
-    if runtime is None:
-        raise NoRuntime(
-            "expected a current runtime, found none: use `async with Runtime()` around this"
-        )
-    if runtime.phase == "stopped":
-        raise RuntimeStopped("expected a current runtime that runs, found one that has stopped")
-    return runtime
-
-
-@overload
-def spawn(
-    behaviour: Callable[[Mailbox[M], *Ts], Coroutine[Any, Any, Any]],
-    /,
-    *args: *Ts,
-    mailbox: int = 1000,
-    high: int | None = None,
-    low: int | None = None,
-    overflow: Overflow = "wait",
-    name: str | None = None,
-) -> AgentRef[M]: ...
-@overload
-def spawn(
-    behaviour: Callable[[*Ts], _kernel.Receives[M]],
-    /,
-    *args: *Ts,
-    mailbox: int = 1000,
-    high: int | None = None,
-    low: int | None = None,
-    overflow: Overflow = "wait",
-    name: str | None = None,
-) -> AgentRef[M]: ...
-@overload
-def spawn(
-    behaviour: _kernel.Receives[M],
-    /,
-    *,
-    mailbox: int = 1000,
-    high: int | None = None,
-    low: int | None = None,
-    overflow: Overflow = "wait",
-    name: str | None = None,
-) -> AgentRef[M]: ...
-# mypy does not see that *args: Any takes what *Ts stands for.
-def spawn(behaviour: Any, /, *args: Any, **options: Any) -> AgentRef[Any]:  # type: ignore[misc]
-    """Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
-
-    Args:
-        behaviour: As for `Runtime.spawn`, like everything else.
-        args: What the behaviour gets after its mailbox, or the class to be constructed.
-        options: `mailbox`, `high`, `low`, `overflow`, `name`.
-
-    Returns:
-        The reference to the agent.
-
-    Raises:
-        NoRuntime: There is no current runtime.
-        RuntimeStopped: It is stopping, or has stopped.
-        BehaviourError: The behaviour can't be an agent, or does not take these arguments.
-    """
-    agent: AgentRef[Any] = current_runtime().spawn(behaviour, *args, **options)
-    return agent
+    return cast("Runtime", _kernel.current_runtime())
 
 
 def run(main: Coroutine[Any, Any, T], *, uvloop: bool = False, debug: bool | None = None) -> T:

@@ -35,6 +35,12 @@ use crate::send::Send;
 use crate::waiter::Waiter;
 use crate::{current, errors, finish};
 
+/// What an agent's state is kept in: with a GIL, threads take turns.
+#[cfg(not(Py_GIL_DISABLED))]
+type Word = remuda_kernel::sync::InTurns;
+#[cfg(Py_GIL_DISABLED)]
+type Word = remuda_kernel::sync::AtomicU8;
+
 /// Throw what `Extra::throw` holds, or a `CancelledError`, into the coroutine.
 pub const THROW: u8 = 1;
 /// `cancel` was called.
@@ -93,6 +99,16 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// The agent waits for its next message.
+    #[inline]
+    pub fn park(&mut self) {
+        self.queue.shrink();
+        self.receiver = Receiver::Owner;
+        if let Some(extra) = &mut self.extra {
+            extra.read_by_task = false;
+        }
+    }
+
     pub fn has_ended(&self) -> bool {
         !matches!(self.outcome, Outcome::Pending)
     }
@@ -110,7 +126,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct AgentRef {
     pub id: u64,
-    pub state: TaskState,
+    pub state: TaskState<Word>,
     pub signals: AtomicU8,
     /// The agent's place in the runtime's register.
     pub place: AtomicU32,
@@ -182,7 +198,7 @@ impl AgentRef {
         let mut shared = this.shared.lock();
         let mut pushed = shared.queue.push(message);
         if let Push::Full(message) = pushed {
-            pushed = if current::is(agent.as_ptr()) {
+            pushed = if current::run_of(agent).is_some() {
                 shared.queue.push_exempt(message)
             } else {
                 return Push::Full(message);

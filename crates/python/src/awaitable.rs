@@ -13,6 +13,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
 
+use crate::current;
+
 /// What one look at an awaitable finds.
 pub enum Poll {
     /// The value of the await.
@@ -28,10 +30,10 @@ pub trait Awaitable: PyClass<Frozen = True> + Sync {
     /// Whether `__await__` returns the object itself; what the class defines is called otherwise.
     const IS_ITS_OWN_ITERATOR: bool = true;
 
-    /// The value of the await, if it is there and nothing out of the ordinary is to be done; [`Awaitable::poll`] is asked
-    /// otherwise. It must not panic, so that it can be called without a net.
+    /// The same for what is ordinary, such as that the value is there; [`Awaitable::poll`] is asked otherwise. It must
+    /// not panic, so that it can be called without a net.
     #[inline]
-    fn glance(_slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+    fn glance(_slf: &Bound<'_, Self>) -> Option<Poll> {
         None
     }
 
@@ -67,6 +69,10 @@ pub fn install<T: Awaitable>(py: Python<'_>) {
 /// Only for code that the interpreter has called, whose thread *is* attached.
 #[inline]
 pub fn attached<R>(body: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    if current::any() {
+        // SAFETY: by the contract. And PyO3 knows it: the pump is a method of PyO3's.
+        return body(unsafe { Python::assume_attached() });
+    }
     let mut body = Some(body);
     let mut run = |py: Python<'_>| body.take().map(|body| body(py));
     // PyO3 refuses while the interpreter shuts down, and then the pool is as good as anything.
@@ -80,7 +86,7 @@ pub fn attached<R>(body: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
 /// # Safety
 /// `object` is an instance of `T`.
 #[inline]
-unsafe fn glance<T: Awaitable>(py: Python<'_>, object: *mut ffi::PyObject) -> Option<Py<PyAny>> {
+unsafe fn glance<T: Awaitable>(py: Python<'_>, object: *mut ffi::PyObject) -> Option<Poll> {
     // SAFETY: by the contract.
     let slf = unsafe { Borrowed::from_ptr(py, object).cast_unchecked::<T>() };
     T::glance(&slf)
@@ -99,25 +105,29 @@ unsafe extern "C" fn iternext<T: Awaitable>(object: *mut ffi::PyObject) -> *mut 
     // SAFETY: the interpreter calls slots on attached threads only.
     let py = unsafe { Python::assume_attached() };
     // SAFETY: the slot is called with an instance of its type.
-    if let Some(value) = unsafe { glance::<T>(py, object) } {
-        let value = value.into_bound(py);
-        if !value.is_none() {
-            raise_stop_iteration(value);
-        }
-        return std::ptr::null_mut();
+    match unsafe { glance::<T>(py, object) } {
+        Some(found) => next_of(py, found),
+        None => attached(|py| match poll::<T>(py, object) {
+            Ok(found) => next_of(py, found),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
+        }),
     }
-    attached(|py| match poll::<T>(py, object) {
-        Ok(Poll::Pending(yielded)) => yielded.into_ptr(),
-        Ok(Poll::Done) => std::ptr::null_mut(),
-        Ok(Poll::Ready(value)) => {
-            raise_stop_iteration(value.into_bound(py));
-            std::ptr::null_mut()
-        }
-        Err(error) => {
-            error.restore(py);
-            std::ptr::null_mut()
-        }
-    })
+}
+
+/// What was found, in the way of `tp_iternext`.
+#[inline]
+fn next_of(py: Python<'_>, found: Poll) -> *mut ffi::PyObject {
+    match found {
+        Poll::Pending(yielded) => return yielded.into_ptr(),
+        Poll::Ready(value) if !value.is_none(py) => raise_stop_iteration(value.into_bound(py)),
+        // No exception at all stands for None.
+        Poll::Ready(none) => drop(none.into_bound(py)),
+        Poll::Done => {}
+    }
+    std::ptr::null_mut()
 }
 
 unsafe extern "C" fn send<T: Awaitable>(
@@ -127,25 +137,30 @@ unsafe extern "C" fn send<T: Awaitable>(
 ) -> ffi::PySendResult {
     // SAFETY: as in `iternext`.
     let py = unsafe { Python::assume_attached() };
-    // SAFETY: the slot is called with an instance of its type, and a place for the result.
-    unsafe {
-        if let Some(value) = glance::<T>(py, object) {
-            *result = value.into_ptr();
-            return ffi::PySendResult::PYGEN_RETURN;
-        }
-    }
-    let (value, outcome) = attached(|py| match poll::<T>(py, object) {
-        Ok(Poll::Pending(yielded)) => (yielded.into_ptr(), ffi::PySendResult::PYGEN_NEXT),
-        Ok(Poll::Ready(value)) => (value.into_ptr(), ffi::PySendResult::PYGEN_RETURN),
-        Ok(Poll::Done) => (py.None().into_ptr(), ffi::PySendResult::PYGEN_RETURN),
-        Err(error) => {
-            error.restore(py);
-            (std::ptr::null_mut(), ffi::PySendResult::PYGEN_ERROR)
-        }
-    });
+    // SAFETY: the slot is called with an instance of its type.
+    let (value, outcome) = match unsafe { glance::<T>(py, object) } {
+        Some(found) => sent_of(py, found),
+        None => attached(|py| match poll::<T>(py, object) {
+            Ok(found) => sent_of(py, found),
+            Err(error) => {
+                error.restore(py);
+                (std::ptr::null_mut(), ffi::PySendResult::PYGEN_ERROR)
+            }
+        }),
+    };
     // SAFETY: the caller gives a place for the result.
     unsafe { *result = value };
     outcome
+}
+
+/// What was found, in the way of `am_send`.
+#[inline]
+fn sent_of(py: Python<'_>, found: Poll) -> (*mut ffi::PyObject, ffi::PySendResult) {
+    match found {
+        Poll::Pending(yielded) => (yielded.into_ptr(), ffi::PySendResult::PYGEN_NEXT),
+        Poll::Ready(value) => (value.into_ptr(), ffi::PySendResult::PYGEN_RETURN),
+        Poll::Done => (py.None().into_ptr(), ffi::PySendResult::PYGEN_RETURN),
+    }
 }
 
 /// Raises a fresh `StopIteration(value)`.

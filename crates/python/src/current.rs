@@ -1,101 +1,138 @@
-//! Which agent runs on this thread, and what is left of its budget.
+//! Which agent runs on this thread, in which runtime, and what is left of its budget.
+//!
+//! What is asked for every message, "does this agent run here?", is answered without thread-local storage, which a
+//! shared library reaches through a function call: each runtime has its own `Run`, which only its home thread touches,
+//! and a thread is known by its thread pointer. Only who doesn't know the agent has to ask the thread.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
+use std::time::Instant;
 
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::{ffi, intern};
 use remuda_kernel::budget::Budget;
 
 use crate::agent::AgentRef;
+use crate::errors;
 #[cfg(Py_3_12)]
 use crate::interop;
+use crate::runtime::Runtime;
 
-/// The run that is under way on a thread.
-struct Run {
+/// The run that is under way in a runtime.
+#[derive(Debug)]
+pub struct Run {
     /// Borrowed: the pump holds a reference for as long as it is set. Null: no agent runs.
-    agent: Cell<*mut pyo3::ffi::PyObject>,
-    budget: UnsafeCell<Option<Budget>>,
+    agent: Cell<*mut ffi::PyObject>,
+    budget: UnsafeCell<Budget>,
 }
+
+// SAFETY: only the home thread of the runtime touches it: the pump, and `here`, which looks at the thread first.
+unsafe impl Sync for Run {}
+// SAFETY: the pointer is not followed but on the home thread.
+unsafe impl Send for Run {}
 
 thread_local! {
-    static RUN: Run = const { Run { agent: Cell::new(ptr::null_mut()), budget: UnsafeCell::new(None) } };
+    /// The run of the pump that is on this thread; null between slices.
+    static HERE: Cell<*const Run> = const { Cell::new(ptr::null()) };
 }
 
-/// Makes an agent the running one, with a fresh budget.
-#[inline]
-pub fn begin(agent: &Bound<'_, AgentRef>, budget: Budget) {
-    RUN.with(|run| {
-        run.agent.set(agent.as_ptr());
-        // SAFETY: only this thread reaches its own cell, and no reference into it outlives a function of this file.
-        unsafe { *run.budget.get() = Some(budget) };
-    });
+impl Run {
+    pub fn new() -> Self {
+        Self { agent: Cell::new(ptr::null_mut()), budget: UnsafeCell::new(Budget::starting(Instant::now())) }
+    }
+
+    /// The pump begins a slice on this thread; returns what was there, for [`Run::leave`].
+    pub fn enter(&self) -> *const Self {
+        HERE.replace(ptr::from_ref(self))
+    }
+
+    /// The pump's slice is over.
+    pub fn leave(outer: *const Self) {
+        HERE.set(outer);
+    }
+
+    /// Makes an agent the running one, with a fresh budget. For the pump alone, on the home thread.
+    #[inline]
+    pub fn begin(&self, agent: &Bound<'_, AgentRef>, budget: Budget) {
+        self.agent.set(agent.as_ptr());
+        // SAFETY: only the home thread is here, and no reference into the budget outlives a method.
+        unsafe { *self.budget.get() = budget };
+    }
+
+    /// No agent runs any more.
+    #[inline]
+    pub fn end(&self) {
+        self.agent.set(ptr::null_mut());
+    }
+
+    /// Pays for one message without a look at the clock. False: one is due, and [`Run::pay`] decides.
+    #[inline]
+    pub fn pay_unseen(&self) -> bool {
+        // SAFETY: as in `begin`.
+        unsafe { (*self.budget.get()).pay_unseen() }
+    }
+
+    /// Pays for one message, with a look at the clock if one is due.
+    #[inline]
+    pub fn pay(&self) -> bool {
+        // SAFETY: as in `begin`.
+        unsafe { (*self.budget.get()).pay() }
+    }
 }
 
-/// No agent runs any more.
+/// The run of an agent, if it runs, on this thread.
 #[inline]
-pub fn end() {
-    RUN.with(|run| run.agent.set(ptr::null_mut()));
+pub fn run_of<'a>(agent: &'a Bound<'_, AgentRef>) -> Option<&'a Run> {
+    let runtime = agent.get().runtime.get();
+    (runtime.on_home_thread() && runtime.run.agent.get() == agent.as_ptr()).then_some(&runtime.run)
+}
+
+/// The agent that runs on this thread; null if none does.
+fn here() -> *mut ffi::PyObject {
+    let run = HERE.get();
+    if run.is_null() {
+        return ptr::null_mut();
+    }
+    // SAFETY: the pump of that runtime is on this thread, and holds the runtime.
+    unsafe { (*run).agent.get() }
 }
 
 /// Whether an agent runs on this thread.
 #[inline]
-#[cfg_attr(any(not(Py_3_12), Py_GIL_DISABLED), expect(dead_code, reason = "asked where a StopIteration is kept"))]
 pub fn any() -> bool {
-    RUN.with(|run| !run.agent.get().is_null())
+    !here().is_null()
 }
 
-/// Whether this agent is the one that runs here.
-#[inline]
-pub fn is(agent: *mut pyo3::ffi::PyObject) -> bool {
-    RUN.with(|run| run.agent.get() == agent)
-}
-
-/// What an agent finds that wants to receive.
-pub enum Payment {
-    /// It runs here, and has paid for a message.
-    Paid,
-    /// It runs here; whether it may go on, [`pay`] decides.
-    Due,
-    /// It does not run here.
-    NotRunning,
-}
-
-/// Pays for one message, if `agent` is the one that runs here.
-#[inline]
-pub fn pay_as(agent: *mut pyo3::ffi::PyObject) -> Payment {
-    RUN.with(|run| {
-        if agent.is_null() || run.agent.get() != agent {
-            return Payment::NotRunning;
-        }
-        // SAFETY: as in `begin`.
-        let paid = unsafe { (*run.budget.get()).as_mut().is_none_or(Budget::pay_unseen) };
-        if paid { Payment::Paid } else { Payment::Due }
-    })
-}
-
-/// Pays for one message of the agent that runs here, with a look at the clock if one is due.
-pub fn pay() -> bool {
-    RUN.with(|run| {
-        // SAFETY: as in `begin`.
-        unsafe { (*run.budget.get()).as_mut().is_none_or(Budget::pay) }
-    })
-}
-
-/// A number that tells this thread from every other living one.
+/// A number that tells this thread from every other living one: its thread pointer, as in CPython's `_Py_ThreadId`.
 #[inline]
 pub fn thread_token() -> usize {
-    RUN.with(|run| ptr::from_ref(run) as usize)
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    {
+        let token;
+        // SAFETY: the first word of a thread's control block is its own address, by the ABI.
+        unsafe {
+            std::arch::asm!("mov {}, fs:0", out(reg) token, options(pure, readonly, nostack, preserves_flags));
+        }
+        token
+    }
+    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+    {
+        let token;
+        // SAFETY: reads the thread pointer.
+        unsafe {
+            std::arch::asm!("mrs {}, tpidr_el0", out(reg) token, options(pure, nomem, nostack, preserves_flags));
+        }
+        token
+    }
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux")))]
+    HERE.with(|here| ptr::from_ref(here) as usize)
 }
 
 /// The agent that runs here *and* is the current asyncio task: only it may wait natively. It is not, for instance, when
 /// it starts a task eagerly: that one waits through a future like every foreign task.
 pub fn agent_task(py: Python<'_>) -> PyResult<Option<Bound<'_, AgentRef>>> {
-    let pointer = RUN.with(|run| run.agent.get());
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: `RUN` borrows from the pump, which holds a reference while the pointer is set.
-    let agent = unsafe { Bound::from_borrowed_ptr(py, pointer).cast_into_unchecked::<AgentRef>() };
+    let Some(agent) = sender(py) else { return Ok(None) };
     // Before 3.12 there are no eager tasks, and nothing else runs in the midst of an agent's step.
     #[cfg(Py_3_12)]
     {
@@ -109,12 +146,55 @@ pub fn agent_task(py: Python<'_>) -> PyResult<Option<Bound<'_, AgentRef>>> {
 
 /// The agent that runs here, for messages that it sends.
 pub fn sender<'py>(py: Python<'py>) -> Option<Bound<'py, AgentRef>> {
-    let pointer = RUN.with(|run| run.agent.get());
+    let pointer = here();
     if pointer.is_null() {
         return None;
     }
-    // SAFETY: as in `agent_task`.
+    // SAFETY: a run borrows from the pump, which holds a reference while the pointer is set.
     Some(unsafe { Bound::from_borrowed_ptr(py, pointer).cast_into_unchecked() })
+}
+
+static RUNTIME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// The context variable that holds the runtime of the block that code runs in.
+fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    let made = RUNTIME.get_or_try_init(py, || {
+        // SAFETY: returns a new reference, or null with an error.
+        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContextVar_New(c"remuda_runtime".as_ptr(), ptr::null_mut())) }
+            .map(Bound::unbind)
+    });
+    made.map(|made| made.bind(py))
+}
+
+/// Makes a runtime the current one of this context.
+pub fn set_runtime(runtime: &Bound<'_, Runtime>) -> PyResult<()> {
+    variable(runtime.py())?.call_method1(intern!(runtime.py(), "set"), (runtime,)).map(drop)
+}
+
+/// The runtime whose agent, or in whose block, the calling code runs.
+#[pyfunction]
+pub fn current_runtime(py: Python<'_>) -> PyResult<Bound<'_, Runtime>> {
+    if let Some(agent) = sender(py) {
+        return Ok(agent.get().runtime.bind(py).clone());
+    }
+    let mut found = ptr::null_mut();
+    // SAFETY: a context variable, no default, and a place for the result, which is a new reference or null.
+    let found = unsafe {
+        if ffi::PyContextVar_Get(variable(py)?.as_ptr(), ptr::null_mut(), &mut found) < 0 {
+            return Err(PyErr::fetch(py));
+        }
+        Bound::from_owned_ptr_or_opt(py, found)
+    };
+    let Some(runtime) = found else {
+        let text = "expected a current runtime, found none: use `async with Runtime()` around this";
+        return Err(errors::make(errors::no_runtime(py), (text,)));
+    };
+    let runtime = runtime.cast_into::<Runtime>()?;
+    if runtime.get().has_stopped() {
+        let text = "expected a current runtime that runs, found one that has stopped";
+        return Err(errors::make(errors::runtime_stopped(py), (text,)));
+    }
+    Ok(runtime)
 }
 
 /// The agent that runs the calling code, or None.

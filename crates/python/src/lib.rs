@@ -41,11 +41,11 @@ mod _kernel {
     #[pymodule_export]
     use crate::completion::Completion;
     #[pymodule_export]
-    use crate::current::current_agent;
+    use crate::current::{current_agent, current_runtime};
     #[pymodule_export]
     use crate::mailbox::{Mailbox, Receive};
     #[pymodule_export]
-    use crate::runtime::Runtime;
+    use crate::runtime::{Runtime, spawn};
     #[pymodule_export]
     use crate::send::Send;
 

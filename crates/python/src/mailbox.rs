@@ -11,7 +11,6 @@ use remuda_kernel::mailbox::Pop;
 use crate::agent::{AgentRef, Receiver};
 use crate::alloc::{Released, allocated};
 use crate::awaitable::{Awaitable, Poll, thrown};
-use crate::current::Payment;
 use crate::runtime::Runtime;
 use crate::{ask, current, errors, interop};
 
@@ -55,40 +54,38 @@ impl Mailbox {
         Ok(unsafe { Bound::from_borrowed_ptr(py, owner).cast_into_unchecked() })
     }
 
-    /// The next message of the agent that runs here, if it has one that was not asked for, and nothing else is to be done.
+    /// What is ordinary for the agent that runs here: there is a message, which was not asked for, or none.
     #[inline]
-    fn glance(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    fn glance(&self, py: Python<'_>) -> Option<Poll> {
         let owner = self.owner.load(Ordering::Acquire);
-        if !matches!(current::pay_as(owner), Payment::Paid) {
+        if owner.is_null() {
             return None;
         }
-        // SAFETY: it is the agent that runs here, so the pump holds it.
+        // SAFETY: as in `owner`.
         let agent = unsafe { Borrowed::from_ptr(py, owner).cast_unchecked::<AgentRef>() };
+        let run = current::run_of(&agent)?;
         let mut shared = agent.get().shared.try_lock()?;
-        let smooth = !shared.queue.is_at_a_mark() && !ask::is_request(shared.queue.first()?.bind(py));
-        smooth.then(|| shared.queue.take_first()).flatten()
-    }
-
-    /// Takes the next message of the agent that runs here.
-    fn look(&self, py: Python<'_>) -> PyResult<Look> {
-        let owner = self.owner.load(Ordering::Acquire);
-        match current::pay_as(owner) {
-            Payment::Paid => {
-                // SAFETY: it is the agent that runs here, so the pump holds it.
-                let agent = unsafe { Borrowed::from_ptr(py, owner).cast_unchecked::<AgentRef>() };
-                take(&agent, true)
-            }
-            Payment::Due => self.look_with_care(py),
-            Payment::NotRunning => self.look_from_elsewhere(py),
+        if let Some(first) = shared.queue.first() {
+            let smooth = !ask::is_request(first.bind(py)) && !shared.queue.is_at_a_mark() && run.pay_unseen();
+            return smooth.then(|| shared.queue.take_first().map(Poll::Ready)).flatten();
         }
+        // From 3.12 on it may be a task that the agent starts eagerly: `poll` looks who it is.
+        if cfg!(Py_3_12) || shared.queue.is_closed() || !matches!(shared.receiver, Receiver::Nobody) {
+            return None;
+        }
+        shared.park();
+        Some(Poll::Pending(interop::park(py).clone_ref(py)))
     }
 
-    /// The agent has to look at the clock before it takes a message; to find none costs no look.
-    #[cold]
-    fn look_with_care(&self, py: Python<'_>) -> PyResult<Look> {
+    /// Takes the next message.
+    fn look(&self, py: Python<'_>) -> PyResult<Look> {
         let agent = self.owner(py)?;
+        let Some(run) = current::run_of(&agent) else {
+            return self.look_from_elsewhere(py);
+        };
+        // To find none costs nothing of the budget.
         let empty = agent.get().shared.lock().queue.is_empty();
-        if empty || current::pay() {
+        if empty || run.pay() {
             return take(&agent, true);
         }
         match current::agent_task(py)? {
@@ -136,12 +133,8 @@ fn take(agent: &Bound<'_, AgentRef>, running: bool) -> PyResult<Look> {
         }
         Pop::Closed => Ok(Look::Closed),
         Pop::Empty => {
-            shared.queue.shrink();
             if running && !matches!(shared.receiver, Receiver::Future(_)) {
-                shared.receiver = Receiver::Owner;
-                if let Some(extra) = &mut shared.extra {
-                    extra.read_by_task = false;
-                }
+                shared.park();
                 drop(shared);
                 return wait(agent);
             }
@@ -223,7 +216,7 @@ fn stop_waiting(mailbox: &Mailbox, py: Python<'_>) -> PyResult<()> {
     };
     let ours = match &registered {
         Some(future) => future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?,
-        None => current::is(agent.as_ptr()),
+        None => current::run_of(&agent).is_some(),
     };
     if ours {
         let old = std::mem::replace(&mut agent.get().shared.lock().receiver, Receiver::Nobody);
@@ -344,7 +337,7 @@ impl Mailbox {
 /// The mailbox is its own iterator, for `async for`: the end is a `StopAsyncIteration`.
 impl Awaitable for Mailbox {
     #[inline]
-    fn glance(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+    fn glance(slf: &Bound<'_, Self>) -> Option<Poll> {
         slf.get().glance(slf.py())
     }
 
@@ -409,7 +402,7 @@ impl Receive {
 /// `recv` differs from `async for` in its end: it raises `MailboxClosed`.
 impl Awaitable for Receive {
     #[inline]
-    fn glance(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+    fn glance(slf: &Bound<'_, Self>) -> Option<Poll> {
         slf.get().mailbox.get().glance(slf.py())
     }
 
@@ -445,8 +438,7 @@ pub fn take_for_receive(agent: &Bound<'_, AgentRef>) -> Taken {
         }
         Pop::Closed => Taken::Closed,
         Pop::Empty => {
-            shared.queue.shrink();
-            shared.receiver = Receiver::Owner;
+            shared.park();
             Taken::Empty
         }
     }

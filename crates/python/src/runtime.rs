@@ -23,6 +23,7 @@ use remuda_kernel::watermark::Limits;
 use crate::agent::{AgentRef, BLOCKED, Extra, Outcome, Receiver, Shared};
 use crate::awaitable::attached;
 use crate::body::{Body, Program};
+use crate::current::Run;
 use crate::mailbox::Mailbox;
 use crate::step::{self, After};
 use crate::{alloc, current, errors, finish, interop};
@@ -60,6 +61,7 @@ struct Register {
 #[pyclass(frozen, subclass, weakref, module = "remuda._kernel")]
 pub struct Runtime {
     queue: RunQueue<Py<AgentRef>>,
+    pub run: Run,
     home: PyOnceLock<Home>,
     home_thread: AtomicUsize,
     phase: AtomicU8,
@@ -96,6 +98,10 @@ impl Runtime {
     /// The context of callbacks that belong to no agent.
     pub fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(self.home(py)?.context.bind(py).clone())
+    }
+
+    pub fn has_stopped(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == STOPPED
     }
 
     pub fn is_running(&self) -> bool {
@@ -228,7 +234,8 @@ impl Runtime {
         }
     }
 
-    fn on_home_thread(&self) -> bool {
+    #[inline]
+    pub fn on_home_thread(&self) -> bool {
         self.home_thread.load(Ordering::Relaxed) == current::thread_token()
     }
 
@@ -283,6 +290,7 @@ impl Runtime {
     fn new(_args: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
         Self {
             queue: RunQueue::new(),
+            run: Run::new(),
             home: PyOnceLock::new(),
             home_thread: AtomicUsize::new(0),
             phase: AtomicU8::new(NEW),
@@ -360,9 +368,10 @@ impl Runtime {
         register.agents.iter().filter_map(|&agent| finish::upgrade(py, agent as *mut ffi::PyObject)).collect()
     }
 
-    /// Binds the runtime to the loop that runs on this thread.
-    fn _start(&self, py: Python<'_>) -> PyResult<()> {
-        if self.phase.load(Ordering::Acquire) != NEW {
+    /// Binds the runtime to the loop that runs on this thread, and makes it this context's current runtime.
+    fn _start(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        if slf.get().phase.load(Ordering::Acquire) != NEW {
             let text = "expected a runtime that was not started before, got one that was: make a new one";
             return Err(errors::make(errors::runtime_stopped(py), (text,)));
         }
@@ -373,9 +382,11 @@ impl Runtime {
         let empty = errors::import(py, "contextvars")?.getattr("Context")?.call0()?;
         let thread = current::thread_token();
         let home = Home { event_loop: event_loop.unbind(), context: empty.unbind(), thread };
-        if self.home.set(py, home).is_ok() {
-            self.home_thread.store(thread, Ordering::Release);
-            self.phase.store(RUNNING, Ordering::Release);
+        let this = slf.get();
+        if this.home.set(py, home).is_ok() {
+            current::set_runtime(slf)?;
+            this.home_thread.store(thread, Ordering::Release);
+            this.phase.store(RUNNING, Ordering::Release);
         }
         Ok(())
     }
@@ -459,10 +470,12 @@ impl Runtime {
         let event_loop = home.event_loop.bind(py);
         // Agents that want the loop to turn first.
         let mut put_off = Vec::new();
+        let outer = this.run.enter();
         let slice = AssertUnwindSafe(|| this.run_slice(py, event_loop, &mut put_off));
         // After a panic, which is a mistake of ours in one agent's step, the others go on.
         let result = catch_unwind(slice).unwrap_or_else(|_| Err(PySystemError::new_err(errors::PANIC)));
-        current::end();
+        this.run.end();
+        Run::leave(outer);
         interop::leave_task(py, event_loop)?;
         for agent in put_off {
             // SAFETY: this is the home thread.
@@ -507,6 +520,22 @@ impl Runtime {
         let text = "expected a runtime that runs, got one that is stopping or has stopped: it starts no more agents";
         errors::make(errors::runtime_stopped(py), (text,))
     }
+}
+
+/// Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
+#[pyfunction]
+#[pyo3(signature = (behaviour, /, *args, mailbox = 1000, high = None, low = None, overflow = None, name = None))]
+pub fn spawn<'py>(
+    behaviour: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    mailbox: i64,
+    high: Option<i64>,
+    low: Option<i64>,
+    overflow: Option<&str>,
+    name: Option<Py<PyString>>,
+) -> PyResult<Bound<'py, AgentRef>> {
+    let runtime = current::current_runtime(behaviour.py())?;
+    Runtime::spawn(&runtime, behaviour, args, mailbox, high, low, overflow, name)
 }
 
 fn overflow_named(name: &str) -> PyResult<Overflow> {

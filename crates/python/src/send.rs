@@ -199,7 +199,7 @@ allocated!(Send);
 
 impl Awaitable for Send {
     #[inline]
-    fn glance(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+    fn glance(slf: &Bound<'_, Self>) -> Option<Poll> {
         let this = slf.get();
         let mut delivery = this.delivery.try_lock()?;
         if !matches!(*delivery, Delivery::Unsent(_)) {
@@ -209,7 +209,7 @@ impl Awaitable for Send {
         drop(delivery);
         this.awaited.store(true, Ordering::Relaxed);
         match AgentRef::deliver_smoothly(this.agent.bind(slf.py()), message) {
-            Ok(()) => Some(slf.py().None()),
+            Ok(()) => Some(Poll::Done),
             Err(message) => {
                 *this.delivery.lock() = Delivery::Unsent(message);
                 None

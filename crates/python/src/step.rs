@@ -17,7 +17,7 @@ use crate::agent::{AgentRef, BLOCKED, CANCEL, KILL, THROW};
 use crate::ask::{self, Request};
 use crate::body::{Body, Handling, Program};
 use crate::mailbox::{Taken, take_for_receive};
-use crate::{awaitable, current, errors, finish, interop};
+use crate::{awaitable, errors, finish, interop};
 
 /// What is to be done with an agent after a run.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +52,8 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Inst
         return Ok(park(agent));
     }
     interop::enter_task(py, event_loop, agent)?;
-    current::begin(agent, Budget::starting(now));
+    let current = &this.runtime.get().run;
+    current.begin(agent, Budget::starting(now));
     // SAFETY: the agent's own context, which is entered nowhere else: only one thread runs the agent.
     let entered = unsafe { ffi::PyContext_Enter(this.context.as_ptr()) };
     let after = match entered {
@@ -64,7 +65,7 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Inst
         // SAFETY: entered just above.
         unsafe { ffi::PyContext_Exit(this.context.as_ptr()) };
     }
-    current::end();
+    current.end();
     awaitable::forget_last_value();
     match after {
         Ok(After::Nothing) => Ok(park(agent)),
@@ -156,7 +157,7 @@ fn receive(agent: &Bound<'_, AgentRef>, body: *mut Body, mut signals: u8) -> Res
         {
             return Err(Ended::With(error));
         }
-        if !current::pay() {
+        if !agent.get().runtime.get().run.pay() {
             return Ok(After::Requeue);
         }
         let message = match take_for_receive(agent) {
