@@ -147,11 +147,13 @@ class DeadlockDetected(RemudaError):
 
     Attributes:
         agents: The agents of the circle, the one that was about to wait first.
+        message: The message that was to be sent, handed back; None if it was not about one.
     """
 
     def __init__(self, text: str, agents: tuple[Any, ...] = ()) -> None:
         super().__init__(text)
         self.agents = agents
+        self.message: Any = None
 
 
 class NoRuntime(RemudaError, RuntimeError):

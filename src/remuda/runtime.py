@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 log = logging.getLogger("remuda")
 
+_CLOSING = 0.1
+"""Seconds that agents get after the deadline to find their mailboxes closed, and end."""
+
 _CANCEL_GRACE = 1.0
 """Seconds that a cancelled agent gets to clean up before it is killed."""
 
@@ -104,8 +107,9 @@ class Runtime(_kernel.Runtime):
         """Stops the runtime: no new agents, mailboxes drain, agents end.
 
         Agents go on until nothing is left to do: no messages, and nobody who waits for something of asyncio's, such as
-        a timer or a socket, except for messages. Then all mailboxes close, and agents end after what is in them. Agents
-        that have not ended at the deadline are cancelled, and killed if they have not ended a second later.
+        a timer or a socket, except for messages. Then, or at the deadline, all mailboxes close, and agents end after
+        what is in them. Those that are still at something are cancelled at the deadline, and killed if they have not
+        ended a second later.
 
         Stopping twice is harmless. If whoever waits for the stop is cancelled, the deadline is over at once, and the
         stop goes on by itself.
@@ -157,6 +161,9 @@ class Runtime(_kernel.Runtime):
         try:
             if deadline > 0:
                 await self._within(deadline, self._drain())
+                if self._living:
+                    # Those that only wait for messages end by themselves.
+                    await self._within(_CLOSING, self._close_mailboxes())
             took = time.monotonic() - began
             left = [agent for agent in self.agents() if not agent.done()]
             for agent in left:
@@ -200,9 +207,13 @@ class Runtime(_kernel.Runtime):
         await self._next_quiet(now=True)
         while self._is_busy():
             await self._next_quiet()
+        await self._close_mailboxes()
+        await self._all_ended()
+
+    async def _close_mailboxes(self) -> None:
         for agent in self.agents():
             agent.stop()
-        await self._all_ended()
+        await self._next_quiet(now=True)
 
     async def _all_ended(self) -> None:
         while self._living:

@@ -638,11 +638,15 @@ impl AgentRef {
     fn __clear__(&self) {
         // SAFETY: the agent is garbage: nobody runs it.
         let program = unsafe { std::mem::replace(&mut (*self.body.get()).program, Program::Ended) };
-        let (messages, parked, extra) = {
+        // SAFETY: the collector runs on an attached thread.
+        let nothing = unsafe { Python::assume_attached() }.None();
+        let (messages, parked, receiver, outcome, extra) = {
             let mut shared = self.shared.lock();
-            (shared.queue.drain(), shared.queue.close(), shared.extra.take())
+            let outcome = shared.has_ended().then(|| std::mem::replace(&mut shared.outcome, Outcome::Result(nothing)));
+            let receiver = std::mem::replace(&mut shared.receiver, Receiver::Nobody);
+            (shared.queue.drain(), shared.queue.close(), receiver, outcome, shared.extra.take())
         };
-        drop((program, messages, parked, extra));
+        drop((program, messages, parked, receiver, outcome, extra));
     }
 }
 
