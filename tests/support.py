@@ -11,9 +11,7 @@ import remuda
 Log = list[Any]
 
 
-def in_runtime(
-    test: Callable[..., Coroutine[Any, Any, None]] | None = None, **options: Any
-) -> Any:
+def in_runtime(test: Callable[..., Coroutine[Any, Any, None]] | None = None, **options: Any) -> Any:
     """Makes a test out of `async def test(runtime, ...)`: it runs inside the block of a runtime with these options."""
     if test is None:
         return functools.partial(in_runtime, **options)

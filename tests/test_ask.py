@@ -53,15 +53,16 @@ async def test_one_answer_to_a_request(runtime: remuda.Runtime) -> None:
         assert not request.answered
         assert request.reply("first") is True
         assert request.answered
-        for again in (lambda: request.reply("second"), lambda: request.fail(ValueError())):
-            with pytest.raises(remuda.errors.AlreadyReplied):
-                again()
-            log.append("refused")
+        with pytest.raises(remuda.errors.AlreadyReplied):
+            request.reply("second")
+        with pytest.raises(remuda.errors.AlreadyReplied):
+            request.fail(ValueError())
+        log.append("refused")
 
     agent = runtime.spawn(talkative)
     assert await agent.ask("question") == "first"
     await agent
-    assert log == ["refused", "refused"]
+    assert log == ["refused"]
 
 
 @in_runtime
@@ -314,7 +315,9 @@ async def test_a_timer_is_cancelled_in_its_own_thread(runtime: remuda.Runtime) -
     threads: set[tuple[int, int]] = set()
 
     class Loop(asyncio.SelectorEventLoop):
-        def call_later(self, *arguments: Any, **keywords: Any) -> asyncio.TimerHandle:
+        def call_later(  # type: ignore[override]  # whatever it is called with
+            self, *arguments: Any, **keywords: Any
+        ) -> Any:
             handle = super().call_later(*arguments, **keywords)
             owner = threading.get_ident()
             cancel = handle.cancel
@@ -324,7 +327,7 @@ async def test_a_timer_is_cancelled_in_its_own_thread(runtime: remuda.Runtime) -
                     threads.add((owner, threading.get_ident()))
                     cancel()
 
-            return Watched()  # type: ignore[return-value]  # all of it that an ask needs
+            return Watched()  # all of it that an ask needs
 
     async def elsewhere() -> list[Any]:
         return [await agent.ask(number, timeout=30) for number in range(20)]

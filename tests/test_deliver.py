@@ -173,9 +173,12 @@ async def test_closing_turns_waiting_senders_away(runtime: remuda.Runtime) -> No
             return error.message
         return "sent"
 
+    async def sender(mailbox: remuda.Mailbox[Any], message: object) -> object:
+        return await send(message)
+
     messages = [object() for _ in range(3)]
     tasks = [asyncio.create_task(send(message)) for message in messages]
-    senders = [runtime.spawn(lambda mailbox, m=message: send(m)) for message in messages]
+    senders = [runtime.spawn(sender, message) for message in messages]
     await settle(runtime)
     end = agent.stop()
     assert await asyncio.gather(*tasks) == messages
@@ -285,7 +288,6 @@ async def test_a_send_is_awaited_once(runtime: remuda.Runtime) -> None:
 async def test_two_tasks_can_not_await_one_send(runtime: remuda.Runtime) -> None:
     """The second task that awaits a waiting send, or ask, is told at once; the first one goes on waiting."""
 
-
     async def wait_for(what: Any) -> Any:
         return await what
 
@@ -319,7 +321,7 @@ async def test_messages_of_a_dead_agent_are_dead_letters(runtime: remuda.Runtime
     assert await agent == "first"
     assert [letter.message for letter in heard] == ["second", "third"]
     assert runtime.dead_letters == tuple(heard)
-    assert all(letter.agent is agent for letter in heard)
+    assert all(letter.agent == agent.name for letter in heard)
     assert runtime.statistics().dead_letters == 2
     assert agent.statistics().delivered == 1
     unsubscribe()
@@ -333,7 +335,7 @@ async def test_messages_of_a_dead_agent_are_dead_letters(runtime: remuda.Runtime
 
 @in_runtime
 async def test_a_listener_that_raises_harms_nobody(runtime: remuda.Runtime) -> None:
-    """An error of a listener goes to the loop's exception handler; the message, and other listeners, are not concerned."""
+    """An error of a listener goes to the loop's exception handler, and harms neither message nor other listeners."""
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
     heard: list[object] = []

@@ -165,7 +165,6 @@ def test_every_end_leaves_nothing(
     work: Callable[[remuda.Runtime], Awaitable[None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Python objects do not pile up, however agents, asks and waits end."""
-
     caplog.set_level(logging.CRITICAL, "remuda")  # pytest keeps what is logged
 
     async def main() -> None:

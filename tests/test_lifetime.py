@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 import remuda
-from tests.support import Log, collect, in_runtime, settle
+from tests.support import Log, collect, hold, in_runtime, settle
 
 
 class Message:
     """Something that a weak reference can point to."""
+
+    def look_at(self, agent: remuda.AgentRef[Any]) -> None:
+        """A callback that holds its message."""
 
 
 class Keeper:
@@ -224,12 +227,12 @@ async def test_agents_that_only_know_one_another_are_collected(runtime: remuda.R
 async def test_objects_that_only_know_one_another_are_collected(runtime: remuda.Runtime) -> None:
     """So are agents with `receive` whose objects hold each other, or themselves."""
     agents: list[remuda.AgentRef[Any]] = [runtime.spawn(Keeper) for _ in range(5)]
-    for place, agent in enumerate(agents):
-        agent.send_nowait(agents[place - 1])
-        agent.send_nowait(agent)
+    for place in range(5):
+        agents[place].send_nowait(agents[place - 1])
+        agents[place].send_nowait(agents[place])
     await settle(runtime)
     gone = [weakref.ref(agent) for agent in agents]
-    del agents, agent
+    del agents
     gc.collect()
     await settle(runtime)
     assert [ref() for ref in gone] == [None] * 5
@@ -290,7 +293,7 @@ async def test_a_result_is_freed_with_its_agent(runtime: remuda.Runtime) -> None
     message = Message()
     gone = weakref.ref(message)
     agent = runtime.spawn(make, message)
-    agent.add_done_callback(lambda _, kept=message: None)
+    agent.add_done_callback(message.look_at)
     assert await agent is message
     await settle(runtime)
     del message
@@ -432,6 +435,22 @@ async def test_an_awaited_send_lets_go_at_once(runtime: remuda.Runtime) -> None:
     assert gone() is not None
     del awaitable
     assert gone() is None
+
+
+@in_runtime
+async def test_a_dead_letter_does_not_keep_its_agent(runtime: remuda.Runtime) -> None:
+    """The runtime remembers dead letters; the agents they were sent to may go."""
+    agent = runtime.spawn(hold, asyncio.Event(), [], mailbox=1, overflow="drop_oldest")
+    agent.send_nowait("dropped")
+    agent.send_nowait("kept")
+    name = agent.name
+    assert runtime.dead_letters[0].agent == name
+    gone = weakref.ref(agent)
+    del agent
+    gc.collect()
+    await settle(runtime)
+    assert gone() is None
+    assert runtime.statistics().agents == 0
 
 
 @in_runtime

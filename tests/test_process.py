@@ -1,4 +1,4 @@
-"""Whole processes: Ctrl-C, errors, and exits with agents alive end cleanly, with nothing on stderr that should not be."""
+"""Whole processes: Ctrl-C, errors, and exits with agents alive end cleanly, with nothing odd on stderr."""
 
 import signal
 import subprocess
@@ -180,7 +180,7 @@ def test_sys_exit_in_an_agent() -> None:
 
 
 def test_threads_that_send_while_the_program_ends() -> None:
-    """A daemon thread that goes on sending to an agent whose runtime has stopped gets MailboxClosed, and nothing crashes."""
+    """A daemon thread that goes on sending after the runtime has stopped gets MailboxClosed, and nothing crashes."""
     code, printed, errors = run(
         """
         def send(agent):
@@ -207,7 +207,7 @@ def test_threads_that_send_while_the_program_ends() -> None:
 
 
 def test_an_agent_that_dies_while_a_stop_waits() -> None:
-    """An agent that a finaliser brought back, and that goes for good during a collection, does not crash the program."""
+    """An agent that a finaliser brought back, and that goes for good in a collection, does not crash the program."""
     code, printed, errors = run(
         """
         saved = []

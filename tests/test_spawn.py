@@ -122,7 +122,7 @@ async def test_names_are_given_or_made(runtime: remuda.Runtime) -> None:
 async def test_the_current_runtime_is_that_of_the_agent(runtime: remuda.Runtime) -> None:
     """`remuda.spawn` starts an agent on the runtime of the agent, or the block, that calls it."""
 
-    async def parent(mailbox: remuda.Mailbox[Any]) -> remuda.Runtime:
+    async def parent(mailbox: remuda.Mailbox[Any]) -> Any:
         child = remuda.spawn(collect, [])
         assert remuda.current_agent() is mailbox.me
         return child.runtime
@@ -181,7 +181,7 @@ async def test_wrong_arguments_are_found_at_once(runtime: remuda.Runtime) -> Non
 
     for behaviour, arguments in ((two, ()), (two, (1, 2)), (none, ()), (Adder, (1, 2, 3))):
         with pytest.raises(remuda.BehaviourError, match="given to spawn") as caught:
-            runtime.spawn(behaviour, *arguments)  # type: ignore[call-overload]  # wrong on purpose
+            runtime.spawn(behaviour, *arguments)  # type: ignore[arg-type]  # wrong on purpose
         assert isinstance(caught.value.__cause__, TypeError)
     with pytest.raises(remuda.BehaviourError, match="is an agent already"):
         runtime.spawn(Adder(), 1)  # type: ignore[call-overload]  # wrong on purpose

@@ -254,7 +254,7 @@ def test_a_runtime_is_used_inside_its_block() -> None:
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     """A runtime's options are checked when it is made."""
-    with pytest.raises(ValueError, match="^expected"):
+    with pytest.raises(ValueError, match=r"^expected"):
         remuda.Runtime(**options)
 
 

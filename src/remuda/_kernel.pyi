@@ -31,7 +31,9 @@ __all__ = [
     "Send",
     "__version__",
     "current_agent",
+    "current_runtime",
     "signal",
+    "spawn",
 ]
 
 __version__: str

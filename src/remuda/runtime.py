@@ -283,7 +283,7 @@ class Runtime(_kernel.Runtime):
 
     @property
     def dead_letters(self) -> tuple[DeadLetter, ...]:
-        """The last hundred messages that nobody will receive."""
+        """The last hundred messages that nobody will receive; they live as long as they are in here."""
         return tuple(self._recent)
 
     def on_watermark(self, callback: Callable[[WatermarkEvent], object]) -> Callable[[], None]:
@@ -333,7 +333,7 @@ class Runtime(_kernel.Runtime):
             self._call(listener, event)
 
     def _on_dead_letter(self, agent: AgentRef[Any], message: Any, reason: str) -> None:
-        letter = DeadLetter(agent, message, reason)
+        letter = DeadLetter(agent.name, message, reason)
         self._recent.append(letter)
         for listener in list(self._dead_letter_listeners):
             self._call(listener, letter)

@@ -96,12 +96,12 @@ class DeadLetter:
     """A message that nobody will receive.
 
     Attributes:
-        agent: To whom it was sent.
+        agent: The name of the agent it was sent to: a letter that is kept doesn't keep the agent.
         message: The message.
         reason: Why nobody will receive it.
     """
 
-    agent: AgentRef[Any]
+    agent: str
     message: Any
     reason: str
 
