@@ -3,8 +3,12 @@
 import asyncio
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+import pytest
+import uvloop
 
 import remuda
 
@@ -66,3 +70,64 @@ async def answer_after(mailbox: remuda.Mailbox[Any], gate: asyncio.Event) -> Non
     """An agent that does nothing before the gate opens, and then answers each request with what was asked."""
     await gate.wait()
     await echo(mailbox)
+
+
+def eager_loop() -> asyncio.AbstractEventLoop:
+    """A loop whose tasks begin to run where they are made."""
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]  # since 3.12
+    return loop
+
+
+def debug_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_debug(True)
+    return loop
+
+
+LOOPS: list[Any] = [
+    pytest.param(asyncio.new_event_loop, id="asyncio"),
+    pytest.param(debug_loop, id="debug"),
+    pytest.param(uvloop.new_event_loop, id="uvloop"),
+    pytest.param(
+        eager_loop,
+        id="eager",
+        marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has it since 3.12"),
+    ),
+]
+
+
+class Performer(remuda.Agent[Callable[[], Coroutine[Any, Any, None]]]):
+    """An agent with `receive`, which runs the coroutine functions that it gets."""
+
+    async def receive(self, message: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await message()
+        agent = remuda.current_agent()
+        assert agent is not None
+        agent.stop()
+
+
+def in_an_agent(test: Callable[[], Coroutine[Any, Any, None]]) -> Any:
+    """Makes a test out of `async def test()`: agents of both forms run it, on each kind of loop."""
+
+    @pytest.mark.parametrize("loop_factory", LOOPS)
+    @pytest.mark.parametrize("form", ["function", "receive"])
+    @functools.wraps(test)
+    def run(form: str, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        async def behaviour(mailbox: remuda.Mailbox[Any]) -> None:
+            await test()
+
+        async def main() -> None:
+            async with remuda.Runtime() as runtime:
+                if form == "function":
+                    agent = runtime.spawn(behaviour)
+                else:
+                    agent = runtime.spawn(Performer)
+                    agent.send_nowait(test)
+                await asyncio.wait_for(agent, 30)
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(main())
+
+    del run.__wrapped__  # pytest would take its signature
+    return run

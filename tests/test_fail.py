@@ -357,6 +357,32 @@ async def test_done_callbacks_are_called(runtime: remuda.Runtime) -> None:
 
 
 @in_runtime
+async def test_removing_a_callback_compares_all(runtime: remuda.Runtime) -> None:
+    """A comparison that raises takes no callback out, and anyio sees which there are."""
+
+    class Odd:
+        def __call__(self, agent: object) -> None:
+            called.append(agent)
+
+        def __eq__(self, other: object) -> bool:
+            raise ZeroDivisionError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    called: list[object] = []
+    agent: Any = runtime.spawn(collect, [])
+    assert agent._callbacks is None
+    agent.add_done_callback(called.append)
+    agent.add_done_callback(Odd())
+    with pytest.raises(ZeroDivisionError):
+        agent.remove_done_callback(called.append)
+    assert len(agent._callbacks) == 2
+    await agent.stop()
+    await asyncio.sleep(0)
+    assert called == [agent, agent]
+
+
+@in_runtime
 async def test_results_are_asked_for_too_early(runtime: remuda.Runtime) -> None:
     """`result` and `exception` of an agent that lives are an InvalidStateError."""
     agent = runtime.spawn(collect, [])

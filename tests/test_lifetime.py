@@ -440,11 +440,13 @@ async def test_an_awaited_send_lets_go_at_once(runtime: remuda.Runtime) -> None:
 @in_runtime
 async def test_a_dead_letter_does_not_keep_its_agent(runtime: remuda.Runtime) -> None:
     """The runtime remembers dead letters; the agents they were sent to may go."""
-    agent = runtime.spawn(hold, asyncio.Event(), [], mailbox=1, overflow="drop_oldest")
+    gate = asyncio.Event()
+    agent = runtime.spawn(hold, gate, [], mailbox=1, overflow="drop_oldest")
     agent.send_nowait("dropped")
     agent.send_nowait("kept")
-    name = agent.name
-    assert runtime.dead_letters[0].agent == name
+    assert [letter.agent for letter in runtime.dead_letters] == [agent.name]
+    gate.set()
+    await settle(runtime)
     gone = weakref.ref(agent)
     del agent
     gc.collect()

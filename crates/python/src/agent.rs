@@ -297,6 +297,13 @@ impl AgentRef {
         Ok(PyString::new(py, &format!("{label}-{}", this.id)))
     }
 
+    /// What is to be called at the end, each with its context.
+    fn copy_of_callbacks(&self, py: Python<'_>) -> Vec<(Py<PyAny>, Py<PyAny>)> {
+        let shared = self.shared.lock();
+        let callbacks = shared.extra.iter().flat_map(|extra| &extra.callbacks);
+        callbacks.map(|(callback, context)| (callback.clone_ref(py), context.clone_ref(py))).collect()
+    }
+
     /// Moves the outcome out as something to raise or return.
     pub fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
         let raised = match &self.shared.lock().outcome {
@@ -459,20 +466,19 @@ impl AgentRef {
     #[pyo3(signature = (callback, /))]
     fn remove_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = slf.py();
-        let all = match &mut slf.get().shared.lock().extra {
-            Some(extra) => std::mem::take(&mut extra.callbacks),
-            None => return Ok(0),
-        };
-        let before = all.len();
-        let mut kept = Vec::with_capacity(before);
-        for pair in all {
-            if !pair.0.bind(py).eq(callback)? {
-                kept.push(pair);
+        // Compared without the lock, because that may run Python code; taken out by identity.
+        let mut equal = Vec::new();
+        for (other, _) in slf.get().copy_of_callbacks(py) {
+            if other.bind(py).eq(callback)? {
+                equal.push(other);
             }
         }
-        let removed = before - kept.len();
-        slf.get().shared.lock().extra().callbacks.extend(kept);
-        Ok(removed)
+        let mut removed = Vec::new();
+        if let Some(extra) = &mut slf.get().shared.lock().extra {
+            let all = std::mem::take(&mut extra.callbacks);
+            (removed, extra.callbacks) = all.into_iter().partition(|(other, _)| equal.iter().any(|it| it.is(other)));
+        }
+        Ok(removed.len())
     }
 
     /// The agent's name: what `spawn` was given, or the behaviour's name and a number.
@@ -571,6 +577,17 @@ impl AgentRef {
     #[getter]
     fn _fut_waiter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.shared.lock().extra.as_ref()?.waiting_on.as_ref().map(|future| future.clone_ref(py))
+    }
+
+    #[getter]
+    fn _loop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().runtime.get().event_loop(slf.py())
+    }
+
+    /// What is to be called at the end, each with its context, or None.
+    #[getter]
+    fn _callbacks(&self, py: Python<'_>) -> Option<Vec<(Py<PyAny>, Py<PyAny>)>> {
+        Some(self.copy_of_callbacks(py)).filter(|callbacks| !callbacks.is_empty())
     }
 
     /// The callback of the future that the agent waits for.
