@@ -371,7 +371,7 @@ async def test_removing_a_callback_compares_all(runtime: remuda.Runtime) -> None
 
     called: list[object] = []
     agent: Any = runtime.spawn(collect, [])
-    assert agent._callbacks is None
+    assert not agent._callbacks
     agent.add_done_callback(called.append)
     agent.add_done_callback(Odd())
     with pytest.raises(ZeroDivisionError):

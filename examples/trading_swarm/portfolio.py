@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 from examples.trading_swarm.messages import (
     Account,
@@ -51,7 +52,7 @@ class Ledger:
 
 
 async def portfolio(
-    mailbox: Mailbox[Closing | Executed | Request[GetAccount | GetStatement, Account | Statement]],
+    mailbox: Mailbox[Closing | Executed | Request[GetAccount | GetStatement, Any]],
     symbols: tuple[str, ...],
     capital: int,
 ) -> None:
@@ -63,7 +64,7 @@ async def portfolio(
     ledger = Ledger(symbols, capital)
     executed: dict[int, tuple[Fill, ...]] = {}
     closes: defaultdict[int, dict[str, int | None]] = defaultdict(dict)
-    asked: dict[int, Request[GetAccount | GetStatement, Account | Statement]] = {}
+    asked: dict[int, Request[GetAccount | GetStatement, Any]] = {}
     async for message in mailbox:
         today = len(ledger.accounts)
         match message:

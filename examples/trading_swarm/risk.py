@@ -19,9 +19,9 @@ from examples.trading_swarm.messages import (
 )
 from examples.trading_swarm.observe import MonitorRef, arrived
 from examples.trading_swarm.parameters import WHOLE, Parameters
-from remuda import AgentRef, Mailbox
+from remuda import AgentRef, Mailbox, Request
 
-PortfolioRef = AgentRef[Closing]
+PortfolioRef = AgentRef[Closing | Request[GetAccount, Account]]
 
 
 @dataclass(slots=True)

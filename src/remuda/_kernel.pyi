@@ -40,7 +40,10 @@ __version__: str
 
 _M = TypeVar("_M")
 _M_contra = TypeVar("_M_contra", contravariant=True)
+_M_co = TypeVar("_M_co", covariant=True)
+_Q = TypeVar("_Q")
 _R = TypeVar("_R")
+_R_contra = TypeVar("_R_contra", contravariant=True)
 _Ts = TypeVarTuple("_Ts")
 
 @type_check_only
@@ -141,7 +144,10 @@ class AgentRef(Generic[_M_contra]):
             MailboxClosed: The agent has ended, or was told to stop.
         """
 
-    def ask(self, message: Any, /, *, timeout: float | None = None) -> Awaitable[Any]:
+    @overload
+    def ask(
+        self: AgentRef[Request[_Q, _R]], message: _Q, /, *, timeout: float | None = None
+    ) -> Awaitable[_R]:
         """Returns an awaitable that sends a message and waits for its answer.
 
         Args:
@@ -161,6 +167,8 @@ class AgentRef(Generic[_M_contra]):
             ValueError: The timeout is negative.
         """
 
+    @overload
+    def ask(self, message: _M_contra, /, *, timeout: float | None = None) -> Awaitable[Any]: ...
     def stop(self) -> Awaitable[None]:
         """Closes the intake at once; the agent ends after what is in its mailbox.
 
@@ -297,18 +305,18 @@ class Mailbox(Generic[_M]):
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
-class Request(Generic[_M, _R]):
+class Request(Generic[_M_co, _R_contra]):
     """A message that came by `ask`, and that waits for its answer."""
 
     @property
-    def message(self) -> _M:
+    def message(self) -> _M_co:
         """What was asked."""
 
     @property
     def answered(self) -> bool:
         """Whether it has its answer, or nobody waits for one any more."""
 
-    def reply(self, value: _R, /) -> bool:
+    def reply(self, value: _R_contra, /) -> bool:
         """Answers.
 
         Returns:
