@@ -31,7 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 for success, 2 for words that were not understood.
     """
-    _set_log_level(os.environ.get("REMUDA_LOG"))
     parser = argparse.ArgumentParser(prog="remuda", description="An agent runtime for Python.")
     parser.add_argument("--version", action="version", version=f"remuda {remuda.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -42,6 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sub.add_argument("rest", nargs=argparse.REMAINDER, help="its own arguments")
         sub.set_defaults(package=package)
     words = parser.parse_args(arguments)
+    level = os.environ.get("REMUDA_LOG", "").upper()
+    if level and level not in logging.getLevelNamesMapping():
+        known = ", ".join(logging.getLevelNamesMapping())
+        parser.error(f"expected REMUDA_LOG to be one of {known}; got {level}")
+    if level:
+        logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+        logging.getLogger("remuda").setLevel(level)
     return _run(words.package, words.name, words.rest)
 
 
@@ -49,8 +55,8 @@ def _run(package: str, name: str | None, rest: list[str]) -> int:
     names = _names(package)
     if not names:
         print(
-            f"expected the folder {package!r} of Remuda's source tree, found none: run this inside a clone of the "
-            "project, or install the clone with `pip install -e .`",
+            f"expected programs in the folder {package!r} of Remuda's source tree, found none: run this inside a clone "
+            "of the project, or install the clone with `pip install -e .`",
             file=sys.stderr,
         )
         return 2
@@ -78,11 +84,6 @@ def _names(package: str) -> list[str]:
 
 
 def _is_program(folder: Path, module: pkgutil.ModuleInfo) -> bool:
-    source = folder / module.name / "__main__.py" if module.ispkg else folder / f"{module.name}.py"
-    return source.is_file() and "def main(" in source.read_text()
-
-
-def _set_log_level(level: str | None) -> None:
-    if level:
-        logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
-        logging.getLogger("remuda").setLevel(level.upper())
+    if module.ispkg:
+        return (folder / module.name / "__main__.py").is_file()
+    return "\ndef main(" in (folder / f"{module.name}.py").read_text()
