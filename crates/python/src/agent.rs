@@ -6,6 +6,8 @@
 //! waits for messages that nobody can send any more: the finaliser closes its mailbox, schedules it once again, and the
 //! agent ends by itself. Agents that only refer to one another are found by the garbage collector, through `traverse`.
 //!
+//! The file is long because PyO3 wants all methods of a class in one block.
+//!
 //! What is behind which guard:
 //! - `state`: atomic; decides who runs the agent (`remuda_kernel::task`);
 //! - `signals`: atomic flags, set by anybody, read at the start of each run;
@@ -21,19 +23,18 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
-use pyo3::{PyTypeInfo, ffi, intern};
-use remuda_kernel::mailbox::{Mailbox as Queue, Overflow, Push};
+use pyo3::{ffi, intern};
+use remuda_kernel::mailbox::{Mailbox as Queue, Overflow};
 use remuda_kernel::task::TaskState;
 
 use crate::alloc::allocated;
 use crate::ask::Ask;
-use crate::awaitable::attached;
 use crate::body::{Body, Program};
 use crate::completion::Completion;
 use crate::runtime::Runtime;
 use crate::send::Send;
 use crate::waiter::Waiter;
-use crate::{current, errors, finish};
+use crate::{errors, finish};
 
 /// What an agent's state is kept in: with a GIL, threads take turns.
 #[cfg(not(Py_GIL_DISABLED))]
@@ -158,126 +159,6 @@ impl AgentRef {
         Self::schedule(agent);
     }
 
-    /// Delivers if there is room, and nothing out of the ordinary is to be done; otherwise hands the message back. Calls
-    /// no Python but to wake the receiver, and does not panic.
-    #[inline]
-    pub fn deliver_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
-        let this = agent.get();
-        let Some(mut shared) = this.shared.try_lock() else { return Err(message) };
-        if !shared.queue.has_room() || shared.queue.len() + 1 >= shared.queue.limits().high() {
-            return Err(message);
-        }
-        shared.queue.push_into_room(message);
-        match shared.receiver {
-            Receiver::Nobody => return Ok(()),
-            Receiver::Owner => shared.receiver = Receiver::Nobody,
-            Receiver::Future(_) => {
-                let receiver = std::mem::replace(&mut shared.receiver, Receiver::Nobody);
-                drop(shared);
-                Self::wake_receiver(agent, receiver);
-                return Ok(());
-            }
-        }
-        drop(shared);
-        Self::schedule(agent);
-        Ok(())
-    }
-
-    /// Wakes whoever waited for a message.
-    pub fn wake_receiver(agent: &Bound<'_, Self>, receiver: Receiver) {
-        match receiver {
-            Receiver::Nobody => {}
-            Receiver::Owner => Self::schedule(agent),
-            Receiver::Future(future) => Waiter::Future(future).wake(agent.py()),
-        }
-    }
-
-    /// Puts a message into the mailbox and wakes whoever waits for it.
-    pub fn deliver(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Push<Py<PyAny>> {
-        let this = agent.get();
-        let mut shared = this.shared.lock();
-        let mut pushed = shared.queue.push(message);
-        if let Push::Full(message) = pushed {
-            pushed = if current::run_of(agent).is_some() {
-                shared.queue.push_exempt(message)
-            } else {
-                return Push::Full(message);
-            };
-        }
-        let receiver = if shared.queue.is_empty() {
-            Receiver::Nobody
-        } else {
-            std::mem::replace(&mut shared.receiver, Receiver::Nobody)
-        };
-        let depth = shared.queue.len();
-        drop(shared);
-        Self::wake_receiver(agent, receiver);
-        match pushed {
-            Push::AcceptedHigh => {
-                this.runtime.get().tell_watermark(agent, true, depth);
-                Push::Accepted
-            }
-            Push::Displaced(oldest) => {
-                finish::bury(agent, oldest, "dropped as the oldest of a full mailbox");
-                Push::Accepted
-            }
-            Push::Discarded(newest) => {
-                finish::bury(agent, newest, "dropped on arrival at a full mailbox");
-                Push::Accepted
-            }
-            other => other,
-        }
-    }
-
-    /// Delivers without waiting, or says why not.
-    #[inline]
-    pub fn deliver_now(agent: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<()> {
-        let Err(message) = Self::deliver_smoothly(agent, message) else { return Ok(()) };
-        match Self::deliver(agent, message) {
-            Push::Full(message) => Err(Self::full(agent, message)),
-            Push::Closed(message) => Err(Self::closed(agent, Some(message))),
-            _ => Ok(()),
-        }
-    }
-
-    #[cold]
-    pub fn full(agent: &Bound<'_, Self>, message: Py<PyAny>) -> PyErr {
-        let (capacity, waiting) = {
-            let shared = agent.get().shared.lock();
-            (shared.queue.limits().capacity(), shared.queue.waiting())
-        };
-        let text = format!(
-            "expected room in the mailbox of {}, found it full ({capacity} messages, {waiting} senders waiting)",
-            Self::display(agent)
-        );
-        errors::make(errors::mailbox_full(agent.py()), (text, message, agent, capacity))
-    }
-
-    #[cold]
-    pub fn closed(agent: &Bound<'_, Self>, message: Option<Py<PyAny>>) -> PyErr {
-        let why = match agent.get().shared.lock().outcome {
-            Outcome::Pending => "is stopping",
-            Outcome::Result(_) => "has ended",
-            Outcome::Error(_) => "has failed",
-            Outcome::Cancelled(_) => "was cancelled",
-        };
-        let text = format!("expected an agent that takes messages, but {} {why}", Self::display(agent));
-        errors::make(errors::mailbox_closed(agent.py()), (text, message, agent))
-    }
-
-    /// Closes the intake: what is in the mailbox is still received.
-    pub fn close_intake(agent: &Bound<'_, Self>) {
-        let py = agent.py();
-        let (parked, receiver) = {
-            let mut shared = agent.get().shared.lock();
-            (shared.queue.close(), std::mem::replace(&mut shared.receiver, Receiver::Nobody))
-        };
-        for turned_away in parked {
-            turned_away.sender.wake(py);
-        }
-        Self::wake_receiver(agent, receiver);
-    }
-
     /// The name as Rust text.
     pub fn display(agent: &Bound<'_, Self>) -> String {
         Self::name_of(agent).map_or_else(|_| format!("agent {}", agent.get().id), |name| name.to_string())
@@ -313,15 +194,6 @@ impl AgentRef {
         };
         Some(Err(PyErr::from_value(raised.into_bound(py))))
     }
-}
-
-/// Sends without ever waiting: `agent.send_nowait(message)` as a function.
-///
-/// Raises `MailboxFull` or `MailboxClosed`, which hand the message back.
-#[pyfunction]
-#[pyo3(signature = (agent, message, /))]
-pub fn signal(agent: &Bound<'_, AgentRef>, message: Py<PyAny>) -> PyResult<()> {
-    AgentRef::deliver_now(agent, message)
 }
 
 #[pymethods]
@@ -667,70 +539,4 @@ impl AgentRef {
     }
 }
 
-impl AgentRef {
-    /// The agent goes: its mailbox must not lead to it any more.
-    ///
-    /// # Safety
-    /// Nobody has a reference to the agent.
-    unsafe fn forget_mailbox(&self) {
-        // SAFETY: by the contract nobody runs it.
-        if let Some(mailbox) = unsafe { &(*self.body.get()).mailbox } {
-            mailbox.get().forget_owner();
-        }
-    }
-}
-
 allocated!(AgentRef);
-
-static DEALLOC: std::sync::OnceLock<ffi::destructor> = std::sync::OnceLock::new();
-
-/// Gives the type the finaliser that the top of this file speaks of; PyO3 has no hook for one.
-pub fn install_finaliser(py: Python<'_>) {
-    let class = AgentRef::type_object_raw(py);
-    // SAFETY: a heap type that PyO3 has just made, of which no instance exists. PyO3's destructor is called by ours.
-    unsafe {
-        let original = (*class).tp_dealloc.expect("PyO3 gives every class a destructor");
-        DEALLOC.get_or_init(|| original);
-        (*class).tp_dealloc = Some(dealloc);
-        (*class).tp_finalize = Some(finalise);
-        ffi::PyType_Modified(class);
-    }
-}
-
-thread_local! {
-    /// The agent whose destructor asks for its finaliser; the collector's own calls of finalisers are not for us.
-    static DYING: std::cell::Cell<*mut ffi::PyObject> = const { std::cell::Cell::new(std::ptr::null_mut()) };
-}
-
-unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
-    // SAFETY: the interpreter calls destructors on attached threads, with an object whose last reference has gone.
-    unsafe {
-        let outer = DYING.replace(object);
-        let resurrected = ffi::PyObject_CallFinalizerFromDealloc(object) != 0;
-        DYING.set(outer);
-        if resurrected {
-            return;
-        }
-        // What follows may run Python, which must not come upon an object without references.
-        ffi::PyObject_GC_UnTrack(object.cast());
-        attached(|py| {
-            let _aside = errors::Aside::new(py);
-            let agent = Borrowed::from_ptr(py, object).cast_unchecked::<AgentRef>();
-            agent.get().forget_mailbox();
-            finish::deregister(&agent);
-        });
-        (DEALLOC.get().expect("set when the slot was"))(object);
-    }
-}
-
-unsafe extern "C" fn finalise(object: *mut ffi::PyObject) {
-    if DYING.get() != object {
-        return;
-    }
-    attached(|py| {
-        let _aside = errors::Aside::new(py);
-        // SAFETY: the interpreter calls finalisers with an object that it keeps alive meanwhile.
-        let agent = unsafe { Borrowed::from_ptr(py, object).cast_unchecked::<AgentRef>() };
-        finish::last_reference_gone(&agent);
-    });
-}

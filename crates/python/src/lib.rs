@@ -7,10 +7,11 @@
 //! - [`guarded`]: the lock around what several threads may touch;
 //! - [`awaitable`]: objects that can be awaited without the cost of an exception;
 //! - [`waiter`]: who waits for something, and how to wake it;
-//! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs;
+//! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs; [`deliver`] puts messages
+//!   into its mailbox, and [`lifetime`] ends it with its last reference;
 //! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
 //! - [`step`], [`finish`]: running an agent, and ending it;
-//! - [`runtime`]: spawning, and the pump that runs agents inside an event loop.
+//! - [`runtime`]: the pump that runs agents inside an event loop; [`spawn`] makes them.
 
 mod agent;
 mod alloc;
@@ -19,14 +20,17 @@ mod awaitable;
 mod body;
 mod completion;
 mod current;
+mod deliver;
 mod errors;
 mod finish;
 mod guarded;
 mod hot;
 mod interop;
+mod lifetime;
 mod mailbox;
 mod runtime;
 mod send;
+mod spawn;
 mod step;
 mod waiter;
 
@@ -35,7 +39,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _kernel {
     #[pymodule_export]
-    use crate::agent::{AgentRef, signal};
+    use crate::agent::AgentRef;
     #[pymodule_export]
     use crate::ask::{Ask, Request};
     #[pymodule_export]
@@ -43,11 +47,15 @@ mod _kernel {
     #[pymodule_export]
     use crate::current::{current_agent, current_runtime};
     #[pymodule_export]
+    use crate::deliver::signal;
+    #[pymodule_export]
     use crate::mailbox::{Mailbox, Receive};
     #[pymodule_export]
-    use crate::runtime::{Runtime, spawn};
+    use crate::runtime::Runtime;
     #[pymodule_export]
     use crate::send::Send;
+    #[pymodule_export]
+    use crate::spawn::spawn;
 
     use pyo3::prelude::*;
 
@@ -66,7 +74,7 @@ mod _kernel {
         crate::awaitable::install::<crate::completion::Completion>(py);
         crate::alloc::install_destructor::<crate::send::Send>(py);
         crate::alloc::install_destructor::<crate::mailbox::Receive>(py);
-        crate::agent::install_finaliser(py);
+        crate::lifetime::install_finaliser(py);
         crate::hot::install(py)?;
         crate::hot::install_signal(module)
     }

@@ -1,0 +1,139 @@
+//! Putting a message into an agent's mailbox, and refusing it.
+
+use pyo3::prelude::*;
+use remuda_kernel::mailbox::Push;
+
+use crate::agent::{AgentRef, Outcome, Receiver};
+use crate::waiter::Waiter;
+use crate::{current, errors, finish};
+
+impl AgentRef {
+    /// Delivers if there is room, and nothing out of the ordinary is to be done; otherwise hands the message back. Calls
+    /// no Python but to wake the receiver, and does not panic.
+    #[inline]
+    pub fn deliver_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
+        let this = agent.get();
+        let Some(mut shared) = this.shared.try_lock() else { return Err(message) };
+        if !shared.queue.has_room() || shared.queue.len() + 1 >= shared.queue.limits().high() {
+            return Err(message);
+        }
+        shared.queue.push_into_room(message);
+        match shared.receiver {
+            Receiver::Nobody => return Ok(()),
+            Receiver::Owner => shared.receiver = Receiver::Nobody,
+            Receiver::Future(_) => {
+                let receiver = std::mem::replace(&mut shared.receiver, Receiver::Nobody);
+                drop(shared);
+                Self::wake_receiver(agent, receiver);
+                return Ok(());
+            }
+        }
+        drop(shared);
+        Self::schedule(agent);
+        Ok(())
+    }
+
+    /// Wakes whoever waited for a message.
+    pub fn wake_receiver(agent: &Bound<'_, Self>, receiver: Receiver) {
+        match receiver {
+            Receiver::Nobody => {}
+            Receiver::Owner => Self::schedule(agent),
+            Receiver::Future(future) => Waiter::Future(future).wake(agent.py()),
+        }
+    }
+
+    /// Puts a message into the mailbox and wakes whoever waits for it.
+    pub fn deliver(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Push<Py<PyAny>> {
+        let this = agent.get();
+        let mut shared = this.shared.lock();
+        let mut pushed = shared.queue.push(message);
+        if let Push::Full(message) = pushed {
+            pushed = if current::run_of(agent).is_some() {
+                shared.queue.push_exempt(message)
+            } else {
+                return Push::Full(message);
+            };
+        }
+        let receiver = if shared.queue.is_empty() {
+            Receiver::Nobody
+        } else {
+            std::mem::replace(&mut shared.receiver, Receiver::Nobody)
+        };
+        let depth = shared.queue.len();
+        drop(shared);
+        Self::wake_receiver(agent, receiver);
+        match pushed {
+            Push::AcceptedHigh => {
+                this.runtime.get().tell_watermark(agent, true, depth);
+                Push::Accepted
+            }
+            Push::Displaced(oldest) => {
+                finish::bury(agent, oldest, "dropped as the oldest of a full mailbox");
+                Push::Accepted
+            }
+            Push::Discarded(newest) => {
+                finish::bury(agent, newest, "dropped on arrival at a full mailbox");
+                Push::Accepted
+            }
+            other => other,
+        }
+    }
+
+    /// Delivers without waiting, or says why not.
+    #[inline]
+    pub fn deliver_now(agent: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<()> {
+        let Err(message) = Self::deliver_smoothly(agent, message) else { return Ok(()) };
+        match Self::deliver(agent, message) {
+            Push::Full(message) => Err(Self::full(agent, message)),
+            Push::Closed(message) => Err(Self::closed(agent, Some(message))),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    pub fn full(agent: &Bound<'_, Self>, message: Py<PyAny>) -> PyErr {
+        let (capacity, waiting) = {
+            let shared = agent.get().shared.lock();
+            (shared.queue.limits().capacity(), shared.queue.waiting())
+        };
+        let text = format!(
+            "expected room in the mailbox of {}, found it full ({capacity} messages, {waiting} senders waiting)",
+            Self::display(agent)
+        );
+        errors::make(errors::mailbox_full(agent.py()), (text, message, agent, capacity))
+    }
+
+    #[cold]
+    pub fn closed(agent: &Bound<'_, Self>, message: Option<Py<PyAny>>) -> PyErr {
+        let why = match agent.get().shared.lock().outcome {
+            Outcome::Pending => "is stopping",
+            Outcome::Result(_) => "has ended",
+            Outcome::Error(_) => "has failed",
+            Outcome::Cancelled(_) => "was cancelled",
+        };
+        let text = format!("expected an agent that takes messages, but {} {why}", Self::display(agent));
+        errors::make(errors::mailbox_closed(agent.py()), (text, message, agent))
+    }
+
+    /// Closes the intake: what is in the mailbox is still received.
+    pub fn close_intake(agent: &Bound<'_, Self>) {
+        let py = agent.py();
+        let (parked, receiver) = {
+            let mut shared = agent.get().shared.lock();
+            (shared.queue.close(), std::mem::replace(&mut shared.receiver, Receiver::Nobody))
+        };
+        for turned_away in parked {
+            turned_away.sender.wake(py);
+        }
+        Self::wake_receiver(agent, receiver);
+    }
+}
+
+/// Sends without ever waiting: `agent.send_nowait(message)` as a function.
+///
+/// Raises `MailboxFull` or `MailboxClosed`, which hand the message back.
+#[pyfunction]
+#[pyo3(signature = (agent, message, /))]
+pub fn signal(agent: &Bound<'_, AgentRef>, message: Py<PyAny>) -> PyResult<()> {
+    AgentRef::deliver_now(agent, message)
+}

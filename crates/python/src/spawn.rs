@@ -1,0 +1,121 @@
+//! What `spawn` takes: a behaviour and its arguments, and how its mailbox is bounded.
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::{ffi, intern};
+use remuda_kernel::mailbox::Overflow;
+
+use crate::agent::AgentRef;
+use crate::body::Program;
+use crate::mailbox::Mailbox;
+use crate::runtime::Runtime;
+use crate::{alloc, current, errors, interop};
+
+/// Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
+#[pyfunction]
+#[pyo3(signature = (behaviour, /, *args, mailbox = 1000, high = None, low = None, overflow = None, name = None))]
+pub fn spawn<'py>(
+    behaviour: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    mailbox: i64,
+    high: Option<i64>,
+    low: Option<i64>,
+    overflow: Option<&str>,
+    name: Option<Py<PyString>>,
+) -> PyResult<Bound<'py, AgentRef>> {
+    let runtime = current::current_runtime(behaviour.py())?;
+    Runtime::spawn(&runtime, behaviour, args, mailbox, high, low, overflow, name)
+}
+
+pub fn overflow_named(name: &str) -> PyResult<Overflow> {
+    match name {
+        "wait" => Ok(Overflow::Wait),
+        "fail" => Ok(Overflow::Fail),
+        "drop_newest" => Ok(Overflow::DropNewest),
+        "drop_oldest" => Ok(Overflow::DropOldest),
+        other => Err(PyValueError::new_err(format!(
+            "expected overflow to be 'wait', 'fail', 'drop_newest' or 'drop_oldest', got '{other}'"
+        ))),
+    }
+}
+
+/// Makes what the agent runs: a coroutine, or an object with `receive`.
+#[inline]
+pub fn make_program(
+    behaviour: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+) -> PyResult<(Program, Option<Py<Mailbox>>)> {
+    let py = behaviour.py();
+    // SAFETY: a type check of a live object.
+    let is_function = unsafe { ffi::PyFunction_Check(behaviour.as_ptr()) } != 0;
+    if !is_function {
+        if let Ok(class) = behaviour.cast::<PyType>() {
+            return instance_of(class, args);
+        }
+        if behaviour.getattr_opt(intern!(py, "receive"))?.is_some_and(|receive| receive.is_callable()) {
+            if !args.is_empty() {
+                let text = format!(
+                    "expected no arguments with {behaviour:?}, which is an agent already, got {}",
+                    args.repr()?
+                );
+                return Err(errors::make(errors::behaviour_error(py), (text,)));
+            }
+            return Ok((Program::Instance { object: behaviour.clone().unbind(), handling: None }, None));
+        }
+        if !behaviour.is_callable() {
+            let text = format!(
+                "expected an async function `async def f(mailbox, *args)` or a class with `receive`, got {} of type {}",
+                behaviour.repr()?,
+                behaviour.get_type().name()?
+            );
+            return Err(errors::make(errors::behaviour_error(py), (text,)));
+        }
+    }
+    let mailbox = alloc::new(py, Mailbox::new())?;
+    let called = if args.is_empty() {
+        behaviour.call1((&mailbox,))
+    } else {
+        let all: Vec<_> = std::iter::once(mailbox.as_any().clone()).chain(args.iter()).collect();
+        behaviour.call1(PyTuple::new(py, all)?)
+    };
+    let coroutine = called.map_err(|error| wrong_signature(behaviour, args, error))?;
+    if !interop::is_coroutine(&coroutine) {
+        let text = format!(
+            "expected an async function `async def f(mailbox, *args)`, but {} returned {} of type {}",
+            behaviour.repr()?,
+            coroutine.repr()?,
+            coroutine.get_type().name()?
+        );
+        return Err(errors::make(errors::behaviour_error(py), (text,)));
+    }
+    Ok((Program::Coroutine(coroutine.unbind()), Some(mailbox.unbind())))
+}
+
+fn instance_of(class: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<(Program, Option<Py<Mailbox>>)> {
+    let py = class.py();
+    if !class.getattr_opt(intern!(py, "receive"))?.is_some_and(|receive| receive.is_callable()) {
+        let text = format!("expected a class with a method `receive(self, message)`, {} has none", class.repr()?);
+        return Err(errors::make(errors::behaviour_error(py), (text,)));
+    }
+    let object = class.call1(args).map_err(|error| wrong_signature(class.as_any(), args, error))?;
+    Ok((Program::Instance { object: object.unbind(), handling: None }, None))
+}
+
+/// A `TypeError` of the call itself, in which no line of the behaviour was run, is about the arguments of `spawn`.
+#[cold]
+fn wrong_signature(behaviour: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>, error: PyErr) -> PyErr {
+    let py = behaviour.py();
+    if !error.is_instance_of::<PyTypeError>(py) || error.traceback(py).is_some() {
+        return error;
+    }
+    let what = if behaviour.is_instance_of::<PyType>() { "" } else { "the mailbox and " };
+    let text = format!(
+        "expected a behaviour that takes {what}the {} arguments given to spawn, but {}",
+        args.len(),
+        error.value(py)
+    );
+    let wrapped = errors::make(errors::behaviour_error(py), (text,));
+    wrapped.set_cause(py, Some(error));
+    wrapped
+}
