@@ -29,7 +29,7 @@ use remuda_kernel::task::TaskState;
 
 use crate::alloc::allocated;
 use crate::ask::Ask;
-use crate::body::{Body, Program};
+use crate::body::Body;
 use crate::completion::Completion;
 use crate::runtime::Runtime;
 use crate::send::Send;
@@ -526,7 +526,7 @@ impl AgentRef {
 
     fn __clear__(&self) {
         // SAFETY: the agent is garbage: nobody runs it.
-        let program = unsafe { std::mem::replace(&mut (*self.body.get()).program, Program::Ended) };
+        let program = unsafe { (*self.body.get()).end() };
         // SAFETY: the collector runs on an attached thread.
         let nothing = unsafe { Python::assume_attached() }.None();
         let (messages, parked, receiver, outcome, extra) = {

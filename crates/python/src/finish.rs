@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::agent::{AgentRef, BLOCKED, CANCEL, Outcome, Receiver};
 use crate::ask::{self, Request};
-use crate::body::Program;
+use crate::body::Body;
 use crate::errors;
 use crate::waiter::Waiter;
 
@@ -123,7 +123,7 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
     this.state.finish();
     this.runtime.get().ended(received);
     // SAFETY: this thread has moved the agent to RUNNING, and it will not run again.
-    let program = unsafe { std::mem::replace(&mut (*this.body.get()).program, Program::Ended) };
+    let program = unsafe { (*this.body.get()).end() };
     deregister(agent);
     for turned_away in parked {
         turned_away.sender.wake(py);
@@ -187,19 +187,19 @@ pub fn last_reference_gone(agent: &Bound<'_, AgentRef>) {
         return;
     }
     // SAFETY: idle, and without references: nobody runs it.
-    let program = unsafe { &(*this.body.get()).program };
-    match program {
-        Program::Coroutine(_) | Program::Instance { handling: Some(_), .. } => {
+    let body = unsafe { &*this.body.get() };
+    match body {
+        Body::Coroutine { .. } | Body::Instance { handling: Some(_), .. } => {
             if this.runtime.get().is_running() {
                 AgentRef::close_intake(agent);
             }
         }
-        Program::Instance { handling: None, .. } => {
+        Body::Instance { handling: None, .. } => {
             if this.state.wake() && this.state.start() {
                 end(agent, Outcome::Result(agent.py().None()));
             }
         }
-        Program::Ended => {}
+        Body::Ended { .. } => {}
     }
 }
 

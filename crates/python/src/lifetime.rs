@@ -14,8 +14,8 @@ impl AgentRef {
     /// Nobody has a reference to the agent.
     unsafe fn forget_mailbox(&self) {
         // SAFETY: by the contract nobody runs it.
-        if let Some(mailbox) = unsafe { &(*self.body.get()).mailbox } {
-            mailbox.get().forget_owner();
+        if let Some(mailbox) = unsafe { (*self.body.get()).mailbox() } {
+            mailbox.forget_owner();
         }
     }
 }

@@ -22,9 +22,8 @@ use remuda_kernel::watermark::Limits;
 
 use crate::agent::{AgentRef, BLOCKED, Extra, Outcome, Receiver, Shared};
 use crate::awaitable::attached;
-use crate::body::Body;
 use crate::current::Run;
-use crate::spawn::{make_program, overflow_named};
+use crate::spawn::{make_body, overflow_named};
 use crate::step::{self, After};
 use crate::{alloc, current, errors, finish, interop};
 
@@ -332,7 +331,7 @@ impl Runtime {
                 .map_err(|error| errors::make(errors::limits_error(py), (error.to_string(),)))?
         };
         let overflow = overflow.map_or(Ok(Overflow::Wait), overflow_named)?;
-        let (program, mailbox) = make_program(behaviour, args)?;
+        let body = make_body(behaviour, args)?;
         // SAFETY: returns a new reference, or null with an error.
         let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }?;
         let extra = name.map(|name| Box::new(Extra { name: Some(name), ..Extra::default() }));
@@ -350,12 +349,12 @@ impl Runtime {
                 outcome: Outcome::Pending,
                 extra,
             }),
-            body: Body { program, mailbox }.into(),
+            body: body.into(),
         };
         let agent = alloc::new(py, agent)?;
         // SAFETY: nobody else knows the agent yet.
-        if let Some(mailbox) = unsafe { &(*agent.get().body.get()).mailbox } {
-            mailbox.get().set_owner(&agent);
+        if let Some(mailbox) = unsafe { (*agent.get().body.get()).mailbox() } {
+            mailbox.set_owner(&agent);
         }
         this.register(&agent);
         this.enqueue(py, agent.clone().unbind());

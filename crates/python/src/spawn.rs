@@ -7,7 +7,7 @@ use pyo3::{ffi, intern};
 use remuda_kernel::mailbox::Overflow;
 
 use crate::agent::AgentRef;
-use crate::body::Program;
+use crate::body::Body;
 use crate::mailbox::Mailbox;
 use crate::runtime::Runtime;
 use crate::{alloc, current, errors, interop};
@@ -42,10 +42,7 @@ pub fn overflow_named(name: &str) -> PyResult<Overflow> {
 
 /// Makes what the agent runs: a coroutine, or an object with `receive`.
 #[inline]
-pub fn make_program(
-    behaviour: &Bound<'_, PyAny>,
-    args: &Bound<'_, PyTuple>,
-) -> PyResult<(Program, Option<Py<Mailbox>>)> {
+pub fn make_body(behaviour: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<Body> {
     let py = behaviour.py();
     // SAFETY: a type check of a live object.
     let is_function = unsafe { ffi::PyFunction_Check(behaviour.as_ptr()) } != 0;
@@ -61,7 +58,7 @@ pub fn make_program(
                 );
                 return Err(errors::make(errors::behaviour_error(py), (text,)));
             }
-            return Ok((Program::Instance { object: behaviour.clone().unbind(), handling: None }, None));
+            return Ok(Body::Instance { object: behaviour.clone().unbind(), handling: None });
         }
         if !behaviour.is_callable() {
             let text = format!(
@@ -89,17 +86,17 @@ pub fn make_program(
         );
         return Err(errors::make(errors::behaviour_error(py), (text,)));
     }
-    Ok((Program::Coroutine(coroutine.unbind()), Some(mailbox.unbind())))
+    Ok(Body::Coroutine { coroutine: coroutine.unbind(), mailbox: mailbox.unbind() })
 }
 
-fn instance_of(class: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<(Program, Option<Py<Mailbox>>)> {
+fn instance_of(class: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<Body> {
     let py = class.py();
     if !class.getattr_opt(intern!(py, "receive"))?.is_some_and(|receive| receive.is_callable()) {
         let text = format!("expected a class with a method `receive(self, message)`, {} has none", class.repr()?);
         return Err(errors::make(errors::behaviour_error(py), (text,)));
     }
     let object = class.call1(args).map_err(|error| wrong_signature(class.as_any(), args, error))?;
-    Ok((Program::Instance { object: object.unbind(), handling: None }, None))
+    Ok(Body::Instance { object: object.unbind(), handling: None })
 }
 
 /// A `TypeError` of the call itself, in which no line of the behaviour was run, is about the arguments of `spawn`.

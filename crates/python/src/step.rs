@@ -15,7 +15,7 @@ use remuda_kernel::budget::Budget;
 
 use crate::agent::{AgentRef, BLOCKED, CANCEL, KILL, THROW};
 use crate::ask::{self, Request};
-use crate::body::{Body, Handling, Program};
+use crate::body::{Body, Handling};
 use crate::mailbox::{Taken, take_for_receive};
 use crate::{awaitable, errors, finish, interop};
 
@@ -108,7 +108,7 @@ fn advance(agent: &Bound<'_, AgentRef>, signals: u8) -> Result<After, Ended> {
     // runs: what is needed is copied out.
     let body = agent.get().body.get();
     // SAFETY: as above.
-    if let Program::Coroutine(coroutine) = unsafe { &(*body).program } {
+    if let Body::Coroutine { coroutine, .. } = unsafe { &*body } {
         // The pump holds the agent, which holds the coroutine, for as long as the step takes.
         let coroutine = coroutine.as_ptr();
         // SAFETY: as above.
@@ -127,12 +127,12 @@ fn receive(agent: &Bound<'_, AgentRef>, body: *mut Body, mut signals: u8) -> Res
     let py = agent.py();
     loop {
         // SAFETY: as in `advance`.
-        let (object, coroutine) = match unsafe { &(*body).program } {
-            Program::Instance { object, handling } => (
+        let (object, coroutine) = match unsafe { &*body } {
+            Body::Instance { object, handling } => (
                 object.clone_ref(py).into_bound(py),
                 handling.as_ref().map(|handling| handling.coroutine.clone_ref(py).into_bound(py)),
             ),
-            Program::Coroutine(_) | Program::Ended => return Err(Ended::Well(py.None())),
+            Body::Coroutine { .. } | Body::Ended { .. } => return Err(Ended::Well(py.None())),
         };
         if let Some(coroutine) = coroutine {
             let step = resume(agent, &coroutine, std::mem::take(&mut signals));
@@ -140,9 +140,9 @@ fn receive(agent: &Bound<'_, AgentRef>, body: *mut Body, mut signals: u8) -> Res
                 return Ok(wait_for(agent, yielded));
             }
             // SAFETY: as in `advance`.
-            let handled = match unsafe { &mut (*body).program } {
-                Program::Instance { handling, .. } => handling.take(),
-                Program::Coroutine(_) | Program::Ended => None,
+            let handled = match unsafe { &mut *body } {
+                Body::Instance { handling, .. } => handling.take(),
+                Body::Coroutine { .. } | Body::Ended { .. } => None,
             };
             let request = handled.and_then(|handled| handled.request);
             match step {
@@ -180,7 +180,7 @@ fn receive(agent: &Bound<'_, AgentRef>, body: *mut Body, mut signals: u8) -> Res
         if unsafe { ffi::PyCoro_CheckExact(returned.as_ptr()) } != 0 {
             let handling = Some(Box::new(Handling { coroutine: returned.unbind(), request }));
             // SAFETY: as in `advance`.
-            unsafe { (*body).program = Program::Instance { object: object.unbind(), handling } };
+            unsafe { *body = Body::Instance { object: object.unbind(), handling } };
         } else {
             answer(py, request, returned.unbind());
         }
