@@ -14,8 +14,15 @@ class Overloads(griffe.Extension):
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
         """Called by griffe when it has read a class."""
-        for name, overloads in cls.overloads.items():
-            if name in cls.members or not overloads:
+        self._complete(cls)
+
+    def on_module_members(self, *, mod: griffe.Module, **_: Any) -> None:
+        """Called by griffe when it has read a module."""
+        self._complete(mod)
+
+    def _complete(self, scope: griffe.Class | griffe.Module) -> None:
+        for name, overloads in scope.overloads.items():
+            if name in scope.members or not overloads:
                 continue
             first = overloads[0]
             function = griffe.Function(
@@ -27,4 +34,4 @@ class Overloads(griffe.Extension):
                 docstring=next((o.docstring for o in overloads if o.docstring), None),
             )
             function.overloads = list(overloads)
-            cls.set_member(name, function)
+            scope.set_member(name, function)
