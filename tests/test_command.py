@@ -23,7 +23,7 @@ def test_unknown_words_are_refused(words: list[str], capsys: pytest.CaptureFixtu
     try:
         status = cli.main(words)
     except SystemExit as error:
-        status = error.code  # type: ignore[assignment]
+        status = error.code  # type: ignore[assignment]  # argparse exits with a number
     assert status == 2
     told = capsys.readouterr().err
     assert ("trading_swarm" in told) == (words[:1] == ["demo"])

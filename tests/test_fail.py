@@ -367,7 +367,7 @@ async def test_removing_a_callback_compares_all(runtime: remuda.Runtime) -> None
         def __eq__(self, other: object) -> bool:
             raise ZeroDivisionError
 
-        __hash__ = None  # type: ignore[assignment]
+        __hash__ = None  # type: ignore[assignment]  # as Python does beside __eq__
 
     called: list[object] = []
     agent: Any = runtime.spawn(collect, [])

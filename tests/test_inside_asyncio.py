@@ -346,7 +346,7 @@ async def test_an_agent_has_what_a_task_has(runtime: remuda.Runtime) -> None:
     """Names, contexts, coroutines, stacks: what tools and libraries ask of a task."""
 
     async def behaviour(mailbox: remuda.Mailbox[Any]) -> str:
-        return await mailbox.recv()  # type: ignore[no-any-return]
+        return await mailbox.recv()  # type: ignore[no-any-return]  # strings are sent
 
     agent: Any = runtime.spawn(behaviour, name="one")
     assert agent.get_name() == agent.name == "one"

@@ -469,7 +469,7 @@ def test_the_picture_is_repeatable(tmp_path: Path) -> None:
 def test_bad_parameters_are_refused(change: dict[str, int]) -> None:
     """A parameter that means nothing is named in the error."""
     with pytest.raises(ValueError, match=next(iter(change))):
-        Parameters(**change)  # type: ignore[arg-type]
+        Parameters(**change)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_bad_settings_are_refused() -> None:

@@ -70,9 +70,9 @@ def draw(market: Market, run: Run, path: Path) -> None:
             _symbol(axes[2 + column], market, of, days, column)
         for ax in axes[: 2 + symbols]:
             ax.set_xlim(days[0], days[-1])
-            dates = AutoDateLocator(minticks=4, maxticks=15)  # type: ignore[no-untyped-call]
+            dates = AutoDateLocator(minticks=4, maxticks=15)  # type: ignore[no-untyped-call]  # matplotlib has no types for it
             ax.xaxis.set_major_locator(dates)
-            ax.xaxis.set_major_formatter(ConciseDateFormatter(dates))  # type: ignore[no-untyped-call]
+            ax.xaxis.set_major_formatter(ConciseDateFormatter(dates))  # type: ignore[no-untyped-call]  # the same
             ax.tick_params(labelbottom=ax is axes[1 + symbols])
         if run.slow:
             _mailbox(axes[-1], run)

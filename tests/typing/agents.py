@@ -26,7 +26,7 @@ async def counter(mailbox: remuda.Mailbox[int | remuda.Request[str, int]]) -> No
         if isinstance(message, remuda.Request):
             assert_type(message.message, str)
             message.reply(len(message.message))
-            message.reply("three")  # type: ignore[arg-type]
+            message.reply("three")  # type: ignore[arg-type]  # the answer is an int
 
 
 class Doubler(remuda.Agent[int]):
@@ -71,14 +71,14 @@ async def spawns(runtime: remuda.Runtime) -> None:
     assert_type(remuda.spawn(adder, 1, 2.0), remuda.AgentRef[int])
     assert_type(remuda.spawn(Doubler, 3), remuda.AgentRef[int])
 
-    runtime.spawn(adder)  # type: ignore[arg-type, call-arg]
-    runtime.spawn(adder, "one", 2.0)  # type: ignore[arg-type, call-arg]
-    runtime.spawn(Doubler, "three")  # type: ignore[arg-type]
-    runtime.spawn(none)  # type: ignore[arg-type, call-arg]
-    runtime.spawn(plain)  # type: ignore[arg-type, call-arg]
-    runtime.spawn(adder, 1, 2.0, overflow="drop")  # type: ignore[call-arg, call-overload]
-    runtime.spawn(Forgetful())  # type: ignore[abstract]
-    runtime.spawn(object())  # type: ignore[call-overload]
+    runtime.spawn(adder)  # type: ignore[arg-type, call-arg]  # two arguments are missing
+    runtime.spawn(adder, "one", 2.0)  # type: ignore[arg-type, call-arg]  # the first one is an int
+    runtime.spawn(Doubler, "three")  # type: ignore[arg-type]  # the factor is an int
+    runtime.spawn(none)  # type: ignore[arg-type, call-arg]  # it takes no mailbox
+    runtime.spawn(plain)  # type: ignore[arg-type, call-arg]  # it is no async function
+    runtime.spawn(adder, 1, 2.0, overflow="drop")  # type: ignore[call-arg, call-overload]  # there is no such policy
+    runtime.spawn(Forgetful())  # type: ignore[abstract]  # it has no receive
+    runtime.spawn(object())  # type: ignore[call-overload]  # it has no receive
 
 
 async def sends(agent: remuda.AgentRef[int], either: remuda.AgentRef[int | str]) -> None:
@@ -88,10 +88,10 @@ async def sends(agent: remuda.AgentRef[int], either: remuda.AgentRef[int | str])
     narrower: remuda.AgentRef[int] = either
     narrower.send_nowait(1)
 
-    agent.send("one")  # type: ignore[arg-type]
-    agent.send_nowait("one")  # type: ignore[arg-type]
-    remuda.signal(agent, "one")  # type: ignore[misc]
-    wider: remuda.AgentRef[int | str] = agent  # type: ignore[assignment]
+    agent.send("one")  # type: ignore[arg-type]  # it takes int
+    agent.send_nowait("one")  # type: ignore[arg-type]  # it takes int
+    remuda.signal(agent, "one")  # type: ignore[misc]  # it takes int
+    wider: remuda.AgentRef[int | str] = agent  # type: ignore[assignment]  # it doesn't take str
     wider.send_nowait(1)
 
 
@@ -102,8 +102,8 @@ async def asks(runtime: remuda.Runtime) -> None:
     doubler = runtime.spawn(Doubler)
     assert_type(await doubler.ask(1), Any)
 
-    await lengths.ask(b"three")  # type: ignore[call-overload]
-    await doubler.ask("one")  # type: ignore[arg-type]
+    await lengths.ask(b"three")  # type: ignore[call-overload]  # it is asked with str
+    await doubler.ask("one")  # type: ignore[arg-type]  # it takes int
 
 
 async def ends(agent: remuda.AgentRef[int]) -> None:
