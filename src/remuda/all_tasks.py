@@ -8,6 +8,9 @@ on with the agents of all running runtimes, so that the cost falls on whoever ca
 from __future__ import annotations
 
 import asyncio.tasks
+import functools
+import gc
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -29,10 +32,37 @@ class _TasksAndAgents(WeakSet[Any]):
 
 def show_agents_of(runtime: Runtime) -> None:
     """Includes a runtime's agents in `asyncio.all_tasks()` for as long as it lives."""
-    # Up to 3.11 the set is called _all_tasks, from 3.12 on _scheduled_tasks.
-    tasks = getattr(asyncio.tasks, "_scheduled_tasks", None)
-    if tasks is None:
-        tasks = getattr(asyncio.tasks, "_all_tasks", None)
+    tasks = _tasks_of_others()
     if type(tasks) is WeakSet:
         tasks.__class__ = _TasksAndAgents
     _runtimes.add(runtime)
+
+
+@functools.cache
+def _tasks_of_others() -> WeakSet[Any] | None:
+    """The set in which asyncio keeps tasks that are not its own.
+
+    It has had several names, and from 3.14 on it has none, but the module still leads to it.
+    """
+    probe: Any = _Probe()
+    asyncio.tasks._register_task(probe)
+    try:
+        for place in (
+            *vars(asyncio.tasks).values(),
+            *gc.get_referents(sys.modules.get("_asyncio")),
+        ):
+            if isinstance(place, WeakSet) and probe in place:
+                return place
+    finally:
+        asyncio.tasks._unregister_task(probe)
+    return None
+
+
+class _Probe:
+    """Stands in for a task that is asked whether to list it."""
+
+    def get_loop(self) -> None:
+        return None
+
+    def done(self) -> bool:
+        return True
