@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -40,18 +41,17 @@ def run(program: str, *, interrupts: int = 0) -> tuple[int, str, str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    lines = _lines(process)
+    # A program that hangs says where.
+    watchdog = threading.Timer(30, process.send_signal, (signal.SIGABRT,))
+    watchdog.start()
     printed = []
-    for line in lines:
+    for line in _lines(process):
         printed.append(line)
         if line == "ready" and interrupts:
             interrupts -= 1
             process.send_signal(signal.SIGINT)
-    try:
-        _, errors = process.communicate(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
+    _, errors = process.communicate()
+    watchdog.cancel()
     for text in FATAL:
         assert text not in errors, errors
     return process.returncode, "\n".join(printed), errors
@@ -142,6 +142,32 @@ def test_a_runtime_that_is_never_stopped(kept: str) -> None:
         """
     )
     assert code == 0, errors
+
+
+def test_a_runner_with_a_loop_of_its_own_cancels_agents() -> None:
+    """Where a runner doesn't make its loop the current one, it still cancels agents and waits for their end."""
+    code, printed, errors = run(
+        """
+        import warnings
+        warnings.simplefilter("error", DeprecationWarning)
+        ended = []
+        async def stubborn(mailbox):
+            try:
+                await mailbox.recv()
+            finally:
+                await asyncio.sleep(0.01)
+                ended.append(asyncio.current_task().cancelling())
+        async def main():
+            runtime = await remuda.Runtime().start()
+            agents = [runtime.spawn(stubborn) for _ in range(20)]
+            await asyncio.sleep(0.01)
+            return agents
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            agents = runner.run(main())
+        print(ended == [1] * 20, all(agent.cancelled() for agent in agents))
+        """
+    )
+    assert (code, printed) == (0, "True True"), errors
 
 
 def test_a_loop_that_is_closed_under_agents() -> None:

@@ -143,6 +143,8 @@ class Runtime(_kernel.Runtime):
             self._stopping = asyncio.get_running_loop().create_task(
                 self._stop(seconds), name=f"stop of {self!r}"
             )
+            # Whatever ends the stop from within, such as Ctrl-C, also comes out of the loop: nobody has to ask for it.
+            self._stopping.add_done_callback(lambda task: task.cancelled() or task.exception())
         elif deadline == 0:
             self._hurry.set()
         try:
@@ -157,7 +159,6 @@ class Runtime(_kernel.Runtime):
         letters = self.statistics().dead_letters
         left: list[AgentRef[Any]] = []
         took = 0.0
-        killed: list[str] = []
         try:
             if deadline > 0:
                 await self._within(deadline, self._drain())
@@ -174,9 +175,7 @@ class Runtime(_kernel.Runtime):
             pass
         finally:
             # Also if the stop itself was cancelled, as by a loop that shuts down.
-            for agent in self.agents():
-                if agent.kill():
-                    killed.append(agent.name)
+            killed = [agent.name for agent in self._kill_all()]
         await self._all_ended()
         self._end_stop()
         cancelled = tuple(agent.name for agent in left)
@@ -256,14 +255,18 @@ class Runtime(_kernel.Runtime):
     async def _leave(self, deadline: float | None) -> None:
         """Stops, and does not return before that is done, even when it is cancelled."""
         cancelled: asyncio.CancelledError | None = None
-        while True:
-            try:
-                await self.stop(deadline)
-                break
-            except asyncio.CancelledError as error:
-                if self._stopping is None or self._stopping.cancelled():
-                    raise
-                cancelled = error
+        try:
+            while True:
+                try:
+                    await self.stop(deadline)
+                    break
+                except asyncio.CancelledError as error:
+                    if self._stopping is None or self._stopping.done():
+                        raise
+                    cancelled = error
+        finally:
+            # None is left, unless Ctrl-C has ended the stop.
+            self._kill_all()
         if cancelled is not None:
             raise cancelled
 

@@ -34,7 +34,7 @@ use crate::completion::Completion;
 use crate::runtime::Runtime;
 use crate::send::Send;
 use crate::waiter::Waiter;
-use crate::{errors, finish};
+use crate::{errors, finish, interop};
 
 /// What an agent's state is kept in: with a GIL, threads take turns.
 #[cfg(not(Py_GIL_DISABLED))]
@@ -223,7 +223,7 @@ impl AgentRef {
     }
 
     /// Ends the agent at its next step, without delivering what is in its mailbox.
-    fn kill(slf: &Bound<'_, Self>) -> bool {
+    pub fn kill(slf: &Bound<'_, Self>) -> bool {
         if slf.get().state.is_done() {
             return false;
         }
@@ -454,6 +454,41 @@ impl AgentRef {
     #[getter]
     fn _loop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.get().runtime.get().event_loop(slf.py())
+    }
+
+    /// Whether asyncio takes the agent for a future: only where no loop runs. There, when a loop is closed, asyncio cancels
+    /// all tasks and gathers them, and would look for a loop to wrap the agent in. Everywhere else an agent is an
+    /// awaitable like others, and whoever stops waiting for it doesn't cancel it.
+    #[getter]
+    fn _asyncio_future_blocking(&self, py: Python<'_>) -> PyResult<Option<bool>> {
+        Ok(interop::running_loop(py)?.is_none().then_some(false))
+    }
+
+    /// What the agent was, or is to be, cancelled with.
+    #[getter]
+    fn _cancel_message(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let error = {
+            let shared = self.shared.lock();
+            match &shared.outcome {
+                Outcome::Cancelled(error) => error.clone_ref(py),
+                _ => {
+                    return Ok(shared
+                        .extra
+                        .as_ref()
+                        .and_then(|extra| Some(extra.cancel_message.as_ref()?.clone_ref(py))));
+                }
+            }
+        };
+        let arguments = error.bind(py).getattr(intern!(py, "args"))?;
+        Ok(arguments.try_iter()?.next().transpose()?.map(Bound::unbind))
+    }
+
+    /// The error that a cancelled agent is awaited with.
+    fn _make_cancelled_error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.outcome(py) {
+            Some(Err(error)) if self.cancelled() => Ok(error.into_value(py).into_any()),
+            _ => Ok(errors::cancelled_error(py)?.call0()?.unbind()),
+        }
     }
 
     /// What is to be called at the end, each with its context, or None.

@@ -367,6 +367,11 @@ impl Runtime {
         register.agents.iter().filter_map(|&agent| finish::upgrade(py, agent as *mut ffi::PyObject)).collect()
     }
 
+    /// Kills all living agents, and returns them: in one go, so that no signal handler comes in between.
+    fn _kill_all<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, AgentRef>> {
+        self.agents(py).into_iter().filter(AgentRef::kill).collect()
+    }
+
     /// Binds the runtime to the loop that runs on this thread, and makes it this context's current runtime.
     fn _start(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
