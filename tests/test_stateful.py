@@ -12,12 +12,14 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
+    initialize,
     invariant,
     precondition,
     rule,
 )
 
 import remuda
+from remuda import testing
 
 POLICIES = st.sampled_from(["wait", "fail", "drop_newest", "drop_oldest"])
 
@@ -98,11 +100,15 @@ class Swarm(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.runtime: remuda.Runtime = self.do(self.start())
         self.living: list[Agent] = []
         self.sends: list[tuple[Agent, Any, asyncio.Task[Any]]] = []
         self.next = 0
+
+    @initialize(seed=st.integers(0, 2**32))
+    def begin(self, seed: int) -> None:
+        """Also the order in which agents run is hypothesis's choice."""
+        self.loop = testing.DeterministicLoop(seed, patience=0.1)
+        self.runtime: remuda.Runtime = self.do(self.start())
 
     async def start(self) -> remuda.Runtime:
         return await remuda.Runtime().start()
@@ -110,13 +116,9 @@ class Swarm(RuleBasedStateMachine):
     def do(self, coroutine: Any) -> Any:
         return self.loop.run_until_complete(asyncio.wait_for(coroutine, 20))
 
-    async def turn(self) -> None:
+    def settle(self) -> None:
         """Lets everything happen that can."""
-        quiet, runs = 0, -1
-        while quiet < 4:
-            await asyncio.sleep(0)
-            now = self.runtime.statistics().runs
-            quiet, runs = (quiet + 1, now) if now == runs else (0, now)
+        self.do(testing.wait_idle())
 
     def message(self) -> Any:
         self.next += 1
@@ -136,7 +138,7 @@ class Swarm(RuleBasedStateMachine):
 
         agent: Agent = self.do(make())
         self.living.append(agent)
-        self.do(self.turn())
+        self.settle()
         return agent
 
     @rule(agent=agents)
@@ -166,7 +168,7 @@ class Swarm(RuleBasedStateMachine):
 
         expected = agent.model.offer(message)
         running = self.loop.create_task(task())
-        self.do(self.turn())
+        self.settle()
         if expected == "full" and agent.model.policy == "wait":
             agent.model.waiting.append(message)
             assert not running.done()
@@ -185,7 +187,7 @@ class Swarm(RuleBasedStateMachine):
     @rule(agent=agents)
     def receive_one(self, agent: Agent) -> None:
         agent.steps.put_nowait(None)
-        self.do(self.turn())
+        self.settle()
         model = agent.model
         if model.ended:
             return
@@ -199,7 +201,7 @@ class Swarm(RuleBasedStateMachine):
             assert agent.ref is not None
             agent.ref.send_nowait(message)
             assert model.offer(message) == "in"
-            self.do(self.turn())
+            self.settle()
             model.receive()
 
     @precondition(lambda self: any(not task.done() for _, _, task in self.sends))
@@ -208,7 +210,7 @@ class Swarm(RuleBasedStateMachine):
         waiting = [entry for entry in self.sends if not entry[2].done()]
         agent, message, task = data.draw(st.sampled_from(waiting))
         task.cancel()
-        self.do(self.turn())
+        self.settle()
         assert task.cancelled()
         if message in agent.model.waiting:
             agent.model.waiting.remove(message)
@@ -220,7 +222,7 @@ class Swarm(RuleBasedStateMachine):
         model = agent.model
         model.closed = True
         model.waiting.clear()
-        self.do(self.turn())
+        self.settle()
 
     @rule(agent=consumes(agents), how=st.sampled_from(["kill", "cancel", "drop"]))
     def end(self, agent: Agent, how: str) -> None:
@@ -238,12 +240,12 @@ class Swarm(RuleBasedStateMachine):
             # It waits for its next step, and finds then that nobody can send any more.
             for _ in range(left + 1):
                 agent.steps.put_nowait(None)
-            self.do(self.turn())
+            self.settle()
             if not model.ended:
                 model.received.extend(model.queue)
         else:
             getattr(agent.ref, how)()
-            self.do(self.turn())
+            self.settle()
             assert agent.ref.done()
             assert agent.ref.cancelled() == (how == "cancel" and not model.ended)
         model.queue.clear()
@@ -278,7 +280,7 @@ class Swarm(RuleBasedStateMachine):
         while sends:
             task = sends.pop()
             task.cancel()
-            self.do(self.turn())
+            self.settle()
             assert (
                 task.cancelled()
                 or task.exception() is None
@@ -286,7 +288,7 @@ class Swarm(RuleBasedStateMachine):
             )
 
     def check_sends(self) -> None:
-        self.do(self.turn())
+        self.settle()
         for agent, message, task in self.sends:
             if not task.done():
                 waits = message in agent.model.waiting

@@ -26,6 +26,7 @@ from examples.trading_swarm.portfolio import Ledger
 from examples.trading_swarm.randomly import a_bar, a_market, market_of, some_parameters
 from examples.trading_swarm.risk import Limits, Views
 from examples.trading_swarm.swarm import Run, Settings, trade
+from remuda import testing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -209,6 +210,14 @@ class TestAgreement:
         """On random prices with gaps, with random parameters and any window, it is the same."""
         of, parameters = a_market(seed), some_parameters(seed)
         run = trade_now(of, parameters, Settings(window=1 + seed % 7, sample=1 + seed % 3))
+        assert verify.compare(of, run, reference.compute(of, parameters)).differences == ()
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_any_order(self, seed: int) -> None:
+        """Whichever agent runs next, and for however many messages, the trades are the same."""
+        of, parameters = a_market(seed), some_parameters(seed)
+        settings = Settings(window=1 + seed % 7, sample=1 + seed % 3)
+        run = testing.run(trade, of, parameters, settings, seed=seed)
         assert verify.compare(of, run, reference.compute(of, parameters)).differences == ()
 
     def test_random_data_is_worth_it(self) -> None:

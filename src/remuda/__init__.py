@@ -13,6 +13,7 @@ asyncio, and every mailbox is bounded.
 #   agent         agents written as classes
 #   all_tasks     agents in asyncio.all_tasks()
 #   runtime       where agents live: policy for failures, dead letters, stopping
+#   testing       runs that can be repeated, and faults on purpose
 #   cli           the command line
 
 from remuda import errors as errors

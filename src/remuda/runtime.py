@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 import warnings
 from collections import deque
@@ -100,6 +101,10 @@ class Runtime(_kernel.Runtime):
             RuntimeStopped: It was started before: a runtime is started once.
         """
         self._start()
+        # A loop that has a source of chance wants to be repeatable: that of `remuda.testing` does.
+        chance = getattr(asyncio.get_running_loop(), "random", None)
+        if isinstance(chance, random.Random):
+            self._choose_by(chance.getrandbits(64))
         show_agents_of(self)
         return self
 

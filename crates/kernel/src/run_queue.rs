@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 
 use crossbeam_deque::{Injector, Steal};
 
+use crate::chance::Chance;
 use crate::sync::{AtomicBool, Ordering};
 
 /// How many local tasks are run between two looks at the injector, so that local work can't starve it.
@@ -95,6 +96,21 @@ impl<T> RunQueue<T> {
         local.queue.pop_front().or_else(|| self.pop_remote())
     }
 
+    /// Any of the tasks, whichever queue they are in, as chance has it.
+    ///
+    /// # Safety
+    /// Only on the worker's own thread.
+    pub unsafe fn pop_any(&self, chance: &mut Chance) -> Option<T> {
+        // SAFETY: as in `push_local`.
+        let local = unsafe { &mut *self.local.get() };
+        local.queue.extend(std::iter::from_fn(|| self.pop_remote()));
+        if local.queue.is_empty() {
+            return None;
+        }
+        let place = chance.place(local.queue.len());
+        local.queue.remove(place)
+    }
+
     fn pop_remote(&self) -> Option<T> {
         loop {
             match self.injector.steal() {
@@ -156,6 +172,26 @@ mod tests {
         // SAFETY: this test has one thread.
         let place = (0..1000).position(|_| unsafe { queue.pop() } == Some(u32::MAX)).unwrap();
         assert!(place < INJECTOR_INTERVAL as usize, "the injected task came at place {place}");
+    }
+
+    #[test]
+    fn chance_finds_every_task_once_and_its_seed_decides_the_order() {
+        let order = |seed| {
+            let queue = RunQueue::new();
+            for task in 0..50 {
+                // SAFETY: this test has one thread.
+                unsafe { queue.push_local(task) };
+                queue.push_remote(50 + task);
+            }
+            let mut chance = Chance::of_seed(seed);
+            // SAFETY: this test has one thread.
+            std::iter::from_fn(|| unsafe { queue.pop_any(&mut chance) }).collect::<Vec<_>>()
+        };
+        let mut found = order(1);
+        assert_eq!(found, order(1));
+        assert_ne!(found, order(2));
+        found.sort_unstable();
+        assert_eq!(found, (0..100).collect::<Vec<_>>());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use crate::guarded::Guarded;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -33,6 +33,7 @@ use crate::body::Body;
 use crate::completion::Completion;
 use crate::runtime::Runtime;
 use crate::send::Send;
+use crate::step::throw_next;
 use crate::waiter::Waiter;
 use crate::{errors, finish, interop};
 
@@ -439,6 +440,22 @@ impl AgentRef {
     #[getter]
     fn depth(&self) -> usize {
         self.shared.lock().queue.len()
+    }
+
+    /// Delivers a message past the interceptor and the bound.
+    fn _deliver(slf: &Bound<'_, Self>, message: Py<PyAny>) {
+        Self::deliver_late(slf, message);
+    }
+
+    /// Throws an error into the agent where it waits, whatever for. For the runtime's own thread.
+    fn _crash(slf: &Bound<'_, Self>, error: Bound<'_, PyBaseException>) -> bool {
+        if slf.get().state.is_done() {
+            return false;
+        }
+        finish::leave_future(slf);
+        throw_next(slf, PyErr::from_value(error.into_any()));
+        Self::schedule(slf);
+        true
     }
 
     #[getter]

@@ -13,6 +13,9 @@ impl AgentRef {
     #[inline]
     pub fn deliver_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
         let this = agent.get();
+        if this.runtime.get().intercepts() {
+            return Err(message);
+        }
         let Some(mut shared) = this.shared.try_lock() else { return Err(message) };
         if !shared.queue.has_room() || shared.queue.len() + 1 >= shared.queue.limits().high() {
             return Err(message);
@@ -42,13 +45,22 @@ impl AgentRef {
         }
     }
 
-    /// Puts a message into the mailbox and wakes whoever waits for it.
+    /// Puts a message into the mailbox and wakes whoever waits for it, unless somebody takes it on its way.
     pub fn deliver(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Push<Py<PyAny>> {
+        let runtime = agent.get().runtime.get();
+        if runtime.intercepts() && runtime.intercept(agent, &message) {
+            return Push::Accepted;
+        }
+        Self::push(agent, message, current::run_of(agent).is_some())
+    }
+
+    /// Puts a message into the mailbox; an exempt one also into a full one.
+    fn push(agent: &Bound<'_, Self>, message: Py<PyAny>, exempt: bool) -> Push<Py<PyAny>> {
         let this = agent.get();
         let mut shared = this.shared.lock();
         let mut pushed = shared.queue.push(message);
         if let Push::Full(message) = pushed {
-            pushed = if current::run_of(agent).is_some() {
+            pushed = if exempt {
                 shared.queue.push_exempt(message)
             } else {
                 return Push::Full(message);
@@ -87,6 +99,13 @@ impl AgentRef {
             Push::Full(message) => Err(Self::full(agent, message)),
             Push::Closed(message) => Err(Self::closed(agent, Some(message))),
             _ => Ok(()),
+        }
+    }
+
+    /// Delivers what somebody has taken on its way, or a copy of it, whatever the mailbox's bound.
+    pub fn deliver_late(agent: &Bound<'_, Self>, message: Py<PyAny>) {
+        if let Push::Closed(message) | Push::Full(message) = Self::push(agent, message, true) {
+            finish::bury(agent, message, "delivered late, after the agent's end");
         }
     }
 

@@ -62,8 +62,8 @@ pub fn killed(agent: &Bound<'_, AgentRef>, error: PyErr) {
     end(agent, Outcome::Error(killed.into_any()));
 }
 
-/// Raises `GeneratorExit` where the coroutine waits, so that its `finally` blocks run.
-fn close_coroutine(agent: &Bound<'_, AgentRef>) {
+/// Forgets the asyncio future that the agent waits for.
+pub fn leave_future(agent: &Bound<'_, AgentRef>) {
     let py = agent.py();
     let waiting_on = agent.get().shared.lock().extra.as_mut().and_then(|extra| extra.waiting_on.take());
     if let Some(future) = waiting_on {
@@ -75,6 +75,12 @@ fn close_coroutine(agent: &Bound<'_, AgentRef>) {
             errors::unraisable(py, error, Some(agent));
         }
     }
+}
+
+/// Raises `GeneratorExit` where the coroutine waits, so that its `finally` blocks run.
+fn close_coroutine(agent: &Bound<'_, AgentRef>) {
+    let py = agent.py();
+    leave_future(agent);
     // SAFETY: the caller has moved the agent to RUNNING.
     let coroutine = unsafe { (*agent.get().body.get()).coroutine(py).cloned() };
     if let Some(coroutine) = coroutine

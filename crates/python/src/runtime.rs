@@ -5,6 +5,7 @@
 //! `remuda_kernel::run_queue`. The file is long because PyO3 wants all methods of a class in one block.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{ffi, intern};
+use remuda_kernel::budget::{self, Budget};
+use remuda_kernel::chance::Chance;
 use remuda_kernel::mailbox::{Mailbox as Queue, Overflow};
 use remuda_kernel::run_queue::RunQueue;
 use remuda_kernel::task::TaskState;
@@ -65,6 +68,11 @@ pub struct Runtime {
     home_thread: AtomicUsize,
     phase: AtomicU8,
     pumping: AtomicBool,
+    /// Makes the scheduler's choices in a run that is to be repeatable.
+    chance: OnceLock<Guarded<Chance>>,
+    /// Looks at messages before they are delivered, in a test that injects faults.
+    interceptor: Guarded<Option<Py<PyAny>>>,
+    intercepts: AtomicBool,
     /// Somebody listens for watermarks.
     watermarks: AtomicBool,
     /// Somebody wants to be told when the pump finds nothing to do.
@@ -177,6 +185,26 @@ impl Runtime {
         }
     }
 
+    /// Whether messages are looked at before they are delivered.
+    #[inline]
+    pub fn intercepts(&self) -> bool {
+        self.intercepts.load(Ordering::Relaxed)
+    }
+
+    /// Shows a message to the interceptor. True: it has taken the message.
+    #[cold]
+    pub fn intercept(&self, agent: &Bound<'_, AgentRef>, message: &Py<PyAny>) -> bool {
+        let py = agent.py();
+        let Some(interceptor) = self.interceptor.lock().as_ref().map(|interceptor| interceptor.clone_ref(py)) else {
+            return false;
+        };
+        let taken = interceptor.bind(py).call1((agent, message)).and_then(|taken| taken.is_truthy());
+        taken.unwrap_or_else(|error| {
+            errors::unraisable(py, error, Some(agent));
+            false
+        })
+    }
+
     /// A message that nobody will receive.
     pub fn bury(&self, agent: &Bound<'_, AgentRef>, message: Py<PyAny>, reason: &str) {
         let py = agent.py();
@@ -250,14 +278,25 @@ impl Runtime {
         let mut now = Instant::now();
         let end = now + SLICE;
         let (mut runs, mut glance_at, mut result) = (0, 1, Ok(()));
-        while runs < SLICE_STEPS {
-            // SAFETY: the pump runs on the home thread.
-            let Some(agent) = (unsafe { self.queue.pop() }) else {
+        let chance = self.chance.get();
+        let steps = chance.map_or(SLICE_STEPS, |chance| chance.lock().up_to(SLICE_STEPS));
+        while runs < steps {
+            let (agent, budget) = match chance {
+                // SAFETY: the pump runs on the home thread.
+                None => (unsafe { self.queue.pop() }, Budget::starting(now)),
+                Some(chance) => {
+                    let mut chance = chance.lock();
+                    let budget = Budget::of_messages(chance.up_to(budget::MESSAGES));
+                    // SAFETY: as above.
+                    (unsafe { self.queue.pop_any(&mut chance) }, budget)
+                }
+            };
+            let Some(agent) = agent else {
                 break;
             };
             let agent = agent.into_bound(py);
             runs += 1;
-            match step::run(&agent, event_loop, now) {
+            match step::run(&agent, event_loop, budget) {
                 Ok(After::Nothing) => {}
                 // SAFETY: as above.
                 Ok(After::Requeue) => unsafe { self.queue.push_local(agent.unbind()) },
@@ -267,7 +306,7 @@ impl Runtime {
                     break;
                 }
             }
-            if runs == glance_at {
+            if runs == glance_at && chance.is_none() {
                 let then = std::mem::replace(&mut now, Instant::now());
                 if now >= end {
                     break;
@@ -294,6 +333,9 @@ impl Runtime {
             home_thread: AtomicUsize::new(0),
             phase: AtomicU8::new(NEW),
             pumping: AtomicBool::new(false),
+            chance: OnceLock::new(),
+            interceptor: Guarded::new(None),
+            intercepts: AtomicBool::new(false),
             watermarks: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
             register: Guarded::new(Register::default()),
@@ -416,6 +458,18 @@ impl Runtime {
         }
     }
 
+    /// Leaves the scheduler's choices to chance, of which the seed is given: for the same seed they are the same.
+    fn _choose_by(&self, seed: u64) {
+        self.chance.get_or_init(|| Guarded::new(Chance::of_seed(seed)));
+    }
+
+    /// Has a function look at each message before it is delivered; what it returns true for, it has taken.
+    fn _intercept(&self, interceptor: Option<Py<PyAny>>) {
+        self.intercepts.store(interceptor.is_some(), Ordering::Relaxed);
+        let old = std::mem::replace(&mut *self.interceptor.lock(), interceptor);
+        drop(old);
+    }
+
     /// Whether `_on_watermark` is to be called.
     fn _watch_watermarks(&self, watch: bool) {
         self.watermarks.store(watch, Ordering::Relaxed);
@@ -500,6 +554,9 @@ impl Runtime {
         if let Some(home) = self.home.get(unsafe { Python::assume_attached() }) {
             visit.call(&home.event_loop)?;
             visit.call(&home.context)?;
+        }
+        if let Some(interceptor) = self.interceptor.try_lock() {
+            visit.call(&*interceptor)?;
         }
         let mut result = Ok(());
         // SAFETY: the collector runs while nobody changes the queue: under the GIL, or with the world stopped.

@@ -5,7 +5,6 @@
 //! own awaitables yield one of two sentinels (`interop::park`, `interop::requeue`) after they have seen to being woken.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
@@ -39,7 +38,7 @@ enum Step {
 
 /// Runs an agent. An error is one that must end the event loop: `KeyboardInterrupt` or `SystemExit`.
 #[inline]
-pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Instant) -> PyResult<After> {
+pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, budget: Budget) -> PyResult<After> {
     let py = agent.py();
     let this = agent.get();
     if !this.state.start() {
@@ -53,7 +52,7 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, now: Inst
     }
     interop::enter_task(py, event_loop, agent)?;
     let current = &this.runtime.get().run;
-    current.begin(agent, Budget::starting(now));
+    current.begin(agent, budget);
     // SAFETY: the agent's own context, which is entered nowhere else: only one thread runs the agent.
     let entered = unsafe { ffi::PyContext_Enter(this.context.as_ptr()) };
     let after = match entered {
@@ -285,7 +284,8 @@ fn wait_for(agent: &Bound<'_, AgentRef>, yielded: Py<PyAny>) -> After {
     }
 }
 
-fn throw_next(agent: &Bound<'_, AgentRef>, error: PyErr) {
+/// Has the next step throw an error into the coroutine.
+pub fn throw_next(agent: &Bound<'_, AgentRef>, error: PyErr) {
     let this = agent.get();
     // Made before the lock is taken: to make an exception runs Python.
     let exception = error.into_value(agent.py()).into_any();
