@@ -276,6 +276,8 @@ def test_wrong_turns_are_refused() -> None:
         first.cancel()
         with pytest.raises(RuntimeError, match="was cancelled"):
             await second
+        with pytest.raises(RuntimeError, match="was cancelled"):
+            await take(5)
 
     testing.run(main)
 
@@ -327,6 +329,30 @@ def test_faults_end_with_their_block() -> None:
     came, faults, _ = faulty(1, drop=1.0, when=lambda agent, number: number % 2 == 0)
     assert came == list(range(1, 1000, 2))
     assert faults.dropped == faults.seen == 500
+
+
+def test_threads_send_under_faults() -> None:
+    """What threads send is lost, doubled and late like the rest, and nothing else happens to it."""
+
+    async def main() -> None:
+        async with remuda.Runtime() as runtime:
+            agent = runtime.spawn(count)
+
+            def send() -> None:
+                for number in range(300):
+                    agent.send_nowait(number)
+
+            shares: Any = {"drop": 0.2, "duplicate": 0.2, "delay": 0.2, "crash": 0.5}
+            with testing.inject(runtime, **shares) as faults:
+                await asyncio.to_thread(send)
+                await asyncio.sleep(1)
+            done = faults.statistics()
+            await agent.stop()
+            assert len(await agent) == 300 - done.dropped + done.duplicated
+            assert done.crashes == 0
+            assert min(done.dropped, done.duplicated, done.delayed) > 20
+
+    testing.run(main)
 
 
 def test_a_lost_request_is_never_answered() -> None:

@@ -90,7 +90,9 @@ class Faults:
         # One number decides one thing: whether there is a crash changes nothing about what happens to the message.
         crashes = self._chance.random() < self._crash
         fate = self._chance.random()
-        if crashes and crash(agent):
+        loop = agent.get_loop()
+        here = asyncio._get_running_loop() is loop
+        if crashes and here and crash(agent):
             self._crashes += 1
         if fate < self._drop:
             self._dropped += 1
@@ -100,8 +102,11 @@ class Faults:
         fate -= self._drop
         if fate < self._delay:
             self._delayed += 1
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._chance.uniform(*self._latency), agent._deliver, message)
+            seconds = self._chance.uniform(*self._latency)
+            if here:
+                loop.call_later(seconds, agent._deliver, message)
+            else:
+                loop.call_soon_threadsafe(loop.call_later, seconds, agent._deliver, message)
             return True
         fate -= self._delay
         if fate < self._duplicate and not isinstance(message, Request):
@@ -131,7 +136,8 @@ def inject(
         drop: The share of messages that are lost, from 0 to 1.
         duplicate: The share that is delivered twice.
         delay: The share that comes late.
-        crash: The share of messages whose receiver crashes with `InjectedCrash`, before or while it handles them.
+        crash: The share of messages whose receiver crashes with `InjectedCrash`, before or while it handles them; those
+            from other threads crash nobody.
         latency: How late a late message is at least, and at most, in seconds.
         when: Called with the receiver and the message (of a request, what was asked); only where it returns true is
             anything done.

@@ -30,7 +30,7 @@ class DeterministicLoop(asyncio.SelectorEventLoop):
       `asyncio.to_thread`.
 
     What comes from outside (sockets, subprocesses, threads of your own) comes when it comes, and is not repeatable; nor
-    is the order of a `set` of objects, which Python takes from their addresses.
+    is the order in which several threads end, or that of a `set` of objects, which Python takes from their addresses.
 
     Args:
         seed: Any number.

@@ -53,7 +53,7 @@ class Sequencer:
         if place < 0 or place in self._claimed:
             raise ValueError(f"expected a place >= 0 that is not taken, got {place}")
         self._claimed.add(place)
-        if place:
+        if place and not self._broken:
             try:
                 await self._left[place - 1].wait()
             except asyncio.CancelledError:
