@@ -286,6 +286,36 @@ def test_a_ring_of_agents(loop_factory: Callable[[], asyncio.AbstractEventLoop])
         assert runner.run(main()) == "round"
 
 
+def test_a_long_step_is_reported_in_debug_mode(caplog: pytest.LogCaptureFixture) -> None:
+    """A step that keeps everybody waiting is logged with the agent's name and line, also the last one of an agent."""
+
+    async def slow(mailbox: remuda.Mailbox[Any], last: bool) -> None:
+        time.sleep(0.02)  # noqa: ASYNC251  # that is the mistake
+        if not last:
+            await mailbox.recv()  # it is here
+
+    async def main(duration: float) -> None:
+        asyncio.get_running_loop().slow_callback_duration = duration
+        async with remuda.Runtime() as runtime:
+            agents = [runtime.spawn(slow, name == "last", name=name) for name in ("last", "first")]
+            agents.append(runtime.spawn(collect, [], name="quick"))
+            await settle(runtime)
+            for agent in agents:
+                agent.stop()
+
+    with caplog.at_level("WARNING", "remuda"):
+        remuda.run(main(0.01), debug=True)
+        told = [record.getMessage() for record in caplog.records if record.name == "remuda"]
+        assert len(told) == 2
+        assert "agent last ran for 0.0" in told[0]
+        assert "agent first ran for 0.0" in told[1]
+        assert "# it is here" in told[1]
+        caplog.clear()
+        remuda.run(main(10), debug=True)
+        remuda.run(main(0.01))
+        assert [record for record in caplog.records if record.name == "remuda"] == []
+
+
 # Context variables.
 
 level: contextvars.ContextVar[str] = contextvars.ContextVar("level")

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -94,6 +95,9 @@ class Runtime(_kernel.Runtime):
     async def start(self) -> Runtime:
         """Binds the runtime to the running event loop; it becomes the current runtime of this context.
 
+        If the loop is in asyncio's debug mode, a step of an agent that takes longer than the loop's
+        `slow_callback_duration` is logged with the agent's name and stack.
+
         Returns:
             The runtime itself.
 
@@ -101,8 +105,11 @@ class Runtime(_kernel.Runtime):
             RuntimeStopped: It was started before: a runtime is started once.
         """
         self._start()
+        loop = asyncio.get_running_loop()
+        if loop.get_debug():
+            self._report_slow_steps(max(1, round(loop.slow_callback_duration * 1e9)))
         # A loop that has a source of chance wants to be repeatable: that of `remuda.testing` does.
-        chance = getattr(asyncio.get_running_loop(), "random", None)
+        chance = getattr(loop, "random", None)
         if isinstance(chance, random.Random):
             self._choose_by(chance.getrandbits(64))
         show_agents_of(self)
@@ -334,6 +341,16 @@ class Runtime(_kernel.Runtime):
     def _on_quiet(self) -> None:
         if self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
+
+    def _on_slow_step(self, agent: AgentRef[Any], seconds: float) -> None:
+        frames = ((frame, frame.f_lineno) for frame in agent.get_stack())
+        stack = "".join(traceback.StackSummary.extract(frames).format())
+        log.warning(
+            "agent %s ran for %.3f s without letting others run%s",
+            agent.name,
+            seconds,
+            f", and is now at:\n{stack}" if stack else "",
+        )
 
     def _on_watermark(self, agent: AgentRef[Any], high: bool, depth: int) -> None:
         event = WatermarkEvent(agent, "high" if high else "low", depth)

@@ -70,6 +70,8 @@ pub struct Runtime {
     pumping: AtomicBool,
     /// Makes the scheduler's choices in a run that is to be repeatable.
     chance: OnceLock<Guarded<Chance>>,
+    /// How many nanoseconds a step may take before it is reported; 0: nobody wants to know.
+    slow_step: AtomicU64,
     /// Looks at messages before they are delivered, in a test that injects faults.
     interceptor: Guarded<Option<Py<PyAny>>>,
     intercepts: AtomicBool,
@@ -185,6 +187,16 @@ impl Runtime {
         }
     }
 
+    /// Tells of an agent that has kept everybody else from running.
+    #[cold]
+    fn tell_slow_step(agent: &Bound<'_, AgentRef>, took: Duration) {
+        let py = agent.py();
+        let runtime = agent.get().runtime.bind(py);
+        if let Err(error) = runtime.call_method1(intern!(py, "_on_slow_step"), (agent, took.as_secs_f64())) {
+            errors::unraisable(py, error, Some(agent));
+        }
+    }
+
     /// Whether messages are looked at before they are delivered.
     #[inline]
     pub fn intercepts(&self) -> bool {
@@ -279,6 +291,7 @@ impl Runtime {
         let end = now + SLICE;
         let (mut runs, mut glance_at, mut result) = (0, 1, Ok(()));
         let chance = self.chance.get();
+        let slow_step = self.slow_step.load(Ordering::Relaxed);
         let steps = chance.map_or(SLICE_STEPS, |chance| chance.lock().up_to(SLICE_STEPS));
         while runs < steps {
             let (agent, budget) = match chance {
@@ -296,7 +309,14 @@ impl Runtime {
             };
             let agent = agent.into_bound(py);
             runs += 1;
-            match step::run(&agent, event_loop, budget) {
+            let began = (slow_step > 0).then(Instant::now);
+            let after = step::run(&agent, event_loop, budget);
+            if let Some(took) = began.map(|began| began.elapsed())
+                && took.as_nanos() >= u128::from(slow_step)
+            {
+                Self::tell_slow_step(&agent, took);
+            }
+            match after {
                 Ok(After::Nothing) => {}
                 // SAFETY: as above.
                 Ok(After::Requeue) => unsafe { self.queue.push_local(agent.unbind()) },
@@ -334,6 +354,7 @@ impl Runtime {
             phase: AtomicU8::new(NEW),
             pumping: AtomicBool::new(false),
             chance: OnceLock::new(),
+            slow_step: AtomicU64::new(0),
             interceptor: Guarded::new(None),
             intercepts: AtomicBool::new(false),
             watermarks: AtomicBool::new(false),
@@ -461,6 +482,11 @@ impl Runtime {
     /// Leaves the scheduler's choices to chance, of which the seed is given: for the same seed they are the same.
     fn _choose_by(&self, seed: u64) {
         self.chance.get_or_init(|| Guarded::new(Chance::of_seed(seed)));
+    }
+
+    /// Calls `_on_slow_step` after each step that takes longer than this.
+    fn _report_slow_steps(&self, nanoseconds: u64) {
+        self.slow_step.store(nanoseconds, Ordering::Relaxed);
     }
 
     /// Has a function look at each message before it is delivered; what it returns true for, it has taken.
