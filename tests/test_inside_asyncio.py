@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import re
 import sys
 import threading
 import time
@@ -305,13 +306,20 @@ def test_a_long_step_is_reported_in_debug_mode(caplog: pytest.LogCaptureFixture)
 
     with caplog.at_level("WARNING", "remuda"):
         remuda.run(main(0.01), debug=True)
-        told = [record.getMessage() for record in caplog.records if record.name == "remuda"]
-        assert len(told) == 2
-        assert "agent last ran for 0.0" in told[0]
-        assert "agent first ran for 0.0" in told[1]
-        assert "# it is here" in told[1]
+        records = [record for record in caplog.records if record.name == "remuda"]
+        # On a busy machine any other agent may be slow too.
+        told = {
+            record.args[0]: record.getMessage()
+            for record in records
+            if isinstance(record.args, tuple)
+        }
+        assert re.match(
+            r"agent last ran for \d+\.\d{3} s without letting others run$", told["last"]
+        )
+        assert re.match(r"agent first ran for \d+\.\d{3} s", told["first"])
+        assert "# it is here" in told["first"]
         caplog.clear()
-        remuda.run(main(10), debug=True)
+        remuda.run(main(1000), debug=True)
         remuda.run(main(0.01))
         assert [record for record in caplog.records if record.name == "remuda"] == []
 

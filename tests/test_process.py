@@ -13,6 +13,9 @@ SETUP = """
 import asyncio, atexit, gc, signal, sys, threading
 import remuda
 
+# A shell starts what it runs in the background with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 async def idle(mailbox):
     async for message in mailbox:
         pass
@@ -160,7 +163,8 @@ def test_a_runner_with_a_loop_of_its_own_cancels_agents() -> None:
         async def main():
             runtime = await remuda.Runtime().start()
             agents = [runtime.spawn(stubborn) for _ in range(20)]
-            await asyncio.sleep(0.01)
+            while any(agent.state != "idle" for agent in agents):
+                await asyncio.sleep(0)
             return agents
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             agents = runner.run(main())

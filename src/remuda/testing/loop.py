@@ -29,8 +29,10 @@ class DeterministicLoop(asyncio.SelectorEventLoop):
       next timer: a `sleep` of an hour takes no time. It also stands still while a thread works for
       `asyncio.to_thread`.
 
-    What comes from outside (sockets, subprocesses, threads of your own) comes when it comes, and is not repeatable; nor
-    is the order in which several threads end, or that of a `set` of objects, which Python takes from their addresses.
+    While nothing but a socket could bring news, the program waits for it; but a time-out around such a wait runs out at
+    once, as the clock jumps. What comes from outside (sockets, subprocesses, threads of your own) comes when it comes,
+    and is not repeatable; nor is the order in which several threads end, or that of a `set` of objects, which Python
+    takes from their addresses.
 
     Args:
         seed: Any number.
