@@ -431,8 +431,15 @@ impl Runtime {
     }
 
     /// Kills all living agents, and returns them: in one go, so that no signal handler comes in between.
-    fn _kill_all<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, AgentRef>> {
-        self.agents(py).into_iter().filter(AgentRef::kill).collect()
+    ///
+    /// A pump is called in any case: Ctrl-C may have thrown away the callback that everybody relies on, when it was raised
+    /// between the loop's taking it and calling it.
+    fn _kill_all<'py>(slf: &Bound<'py, Self>) -> Vec<Bound<'py, AgentRef>> {
+        let agents = slf.get().agents(slf.py());
+        if !agents.is_empty() {
+            Self::call_pump(slf, "call_soon");
+        }
+        agents.into_iter().filter(AgentRef::kill).collect()
     }
 
     /// Binds the runtime to the loop that runs on this thread, and makes it this context's current runtime.
