@@ -8,7 +8,9 @@ asyncio, and every mailbox is bounded.
 #
 #   errors        every exception
 #   statistics    frozen values that tell what goes on
+#   scheduling    how many workers, and the scheduler's heuristics
 #   _kernel       the compiled core: agents, mailboxes, the scheduler's mechanism
+#   workers       the threads of a runtime beside its own
 #   mailbox       the receiving side
 #   agent         agents written as classes
 #   all_tasks     agents in asyncio.all_tasks()
@@ -18,6 +20,7 @@ asyncio, and every mailbox is bounded.
 
 from remuda import errors as errors
 from remuda._kernel import __version__ as __version__
+from remuda._kernel import blocking as blocking
 from remuda._kernel import spawn as spawn
 from remuda.agent import Agent as Agent
 from remuda.agent import AgentRef as AgentRef
@@ -35,16 +38,19 @@ from remuda.errors import NoReply as NoReply
 from remuda.errors import NoRuntime as NoRuntime
 from remuda.errors import RemudaError as RemudaError
 from remuda.errors import RuntimeStopped as RuntimeStopped
+from remuda.errors import WorkerFailed as WorkerFailed
 from remuda.mailbox import Mailbox as Mailbox
 from remuda.mailbox import Request as Request
 from remuda.runtime import Runtime as Runtime
 from remuda.runtime import current_runtime as current_runtime
 from remuda.runtime import run as run
+from remuda.scheduling import Scheduling as Scheduling
 from remuda.statistics import DeadLetter as DeadLetter
 from remuda.statistics import MailboxStatistics as MailboxStatistics
 from remuda.statistics import RuntimeStatistics as RuntimeStatistics
 from remuda.statistics import StopReport as StopReport
 from remuda.statistics import WatermarkEvent as WatermarkEvent
+from remuda.statistics import WorkerStatistics as WorkerStatistics
 
 __all__ = [
     "Agent",
@@ -67,9 +73,13 @@ __all__ = [
     "Runtime",
     "RuntimeStatistics",
     "RuntimeStopped",
+    "Scheduling",
     "StopReport",
     "WatermarkEvent",
+    "WorkerFailed",
+    "WorkerStatistics",
     "__version__",
+    "blocking",
     "current_agent",
     "current_runtime",
     "errors",

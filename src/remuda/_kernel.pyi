@@ -18,11 +18,13 @@ from typing import (
 
 from typing_extensions import disjoint_base
 
+from remuda.scheduling import Priority
 from remuda.statistics import MailboxStatistics, Overflow
 
 __all__ = [
     "AgentRef",
     "Ask",
+    "Blocking",
     "Completion",
     "Mailbox",
     "Receive",
@@ -30,6 +32,7 @@ __all__ = [
     "Runtime",
     "Send",
     "__version__",
+    "blocking",
     "current_agent",
     "current_runtime",
     "signal",
@@ -260,6 +263,7 @@ class AgentRef(Generic[_M_contra]):
     def _deliver(self, message: Any) -> None: ...
     def _crash(self, error: BaseException) -> bool: ...
     def _wakeup(self, future: Any, /) -> None: ...
+    def _cancel_wait(self, future: Any) -> None: ...
     def __await__(self) -> Generator[Any, Any, Any]: ...
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
@@ -362,6 +366,8 @@ class Runtime:
         low: int | None = None,
         overflow: Overflow | None = None,
         name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
     ) -> AgentRef[_M]:
         """Starts an agent.
 
@@ -376,6 +382,14 @@ class Runtime:
             overflow: What happens to a message that finds the mailbox full: "wait" (`send` waits,
                 `send_nowait` raises), "fail" (both raise), "drop_newest", "drop_oldest".
             name: A name for people; the behaviour's and a number, if not given.
+        priority: "low", "normal" or "high": the higher runs first, but never keeps the lower waiting
+            for ever. "normal", if not given.
+        pinned: It stays on the worker, and in the event loop, in which it is started. Others move
+            between workers, until they await something of asyncio's.
+            priority: "low", "normal" or "high": the higher runs first, but never keeps the lower waiting
+                for ever. "normal", if not given.
+            pinned: It stays on the worker, and in the event loop, in which it is started. Others move
+                between workers, until they await something of asyncio's.
 
         Returns:
             The reference to the agent. When the last one goes, the agent ends.
@@ -383,7 +397,7 @@ class Runtime:
         Raises:
             BehaviourError: The behaviour can't be an agent, or does not take these arguments.
             LimitsError: The bound is not positive, or the marks are not `0 <= low < high <= mailbox`.
-            ValueError: `overflow` is none of the four.
+            ValueError: `overflow` is none of the four, or `priority` none of the three.
             NoRuntime: The runtime was not started.
             RuntimeStopped: It is stopping, or has stopped.
         """
@@ -399,6 +413,8 @@ class Runtime:
         low: int | None = None,
         overflow: Overflow | None = None,
         name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
     ) -> AgentRef[_M]: ...
     @overload
     def spawn(
@@ -411,6 +427,8 @@ class Runtime:
         low: int | None = None,
         overflow: Overflow | None = None,
         name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
     ) -> AgentRef[_M]: ...
     def agents(self) -> list[AgentRef[Any]]:
         """The living agents."""
@@ -423,7 +441,23 @@ class Runtime:
     def _living(self) -> int: ...
     def _kill_all(self) -> list[AgentRef[Any]]: ...
     def _is_busy(self) -> bool: ...
-    def _start(self) -> None: ...
+    def _start(
+        self,
+        workers: int,
+        stand_ins: int,
+        *,
+        lifo: bool,
+        steal: bool,
+        throttle: bool,
+        interval: int | None,
+        batch: bool,
+    ) -> None: ...
+    def _started(self) -> None: ...
+    def _join(self, index: int) -> None: ...
+    def _part(self, index: int) -> None: ...
+    def _will_not_come(self, index: int) -> None: ...
+    def _lose(self, index: int, error: BaseException) -> None: ...
+    def _forked(self) -> None: ...
     def _begin_stop(self) -> None: ...
     def _end_stop(self) -> None: ...
     def _choose_by(self, seed: int) -> None: ...
@@ -432,7 +466,8 @@ class Runtime:
     def _watch_watermarks(self, watch: bool) -> None: ...
     def _watch_quiet(self, now: bool) -> None: ...
     def _statistics(self) -> tuple[int, int, int, int, int, int, int]: ...
-    def _pump(self) -> None: ...
+    def _worker_statistics(self) -> list[dict[str, Any]]: ...
+    def _pump(self, machine: int) -> None: ...
 
 @overload
 def spawn(
@@ -444,6 +479,8 @@ def spawn(
     low: int | None = None,
     overflow: Overflow | None = None,
     name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
 ) -> AgentRef[_M]:
     """Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
 
@@ -456,6 +493,10 @@ def spawn(
         overflow: What happens to a message that finds the mailbox full: "wait" (`send` waits,
             `send_nowait` raises), "fail" (both raise), "drop_newest", "drop_oldest".
         name: A name for people; the behaviour's and a number, if not given.
+        priority: "low", "normal" or "high": the higher runs first, but never keeps the lower waiting
+            for ever. "normal", if not given.
+        pinned: It stays on the worker, and in the event loop, in which it is started. Others move
+            between workers, until they await something of asyncio's.
 
     Returns:
         The reference to the agent. When the last one goes, the agent ends.
@@ -463,7 +504,7 @@ def spawn(
     Raises:
         BehaviourError: The behaviour can't be an agent, or does not take these arguments.
         LimitsError: The bound is not positive, or the marks are not `0 <= low < high <= mailbox`.
-        ValueError: `overflow` is none of the four.
+        ValueError: `overflow` is none of the four, or `priority` none of the three.
         NoRuntime: There is no current runtime.
         RuntimeStopped: It is stopping, or has stopped.
     """
@@ -478,6 +519,8 @@ def spawn(
     low: int | None = None,
     overflow: Overflow | None = None,
     name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
 ) -> AgentRef[_M]: ...
 @overload
 def spawn(
@@ -489,7 +532,44 @@ def spawn(
     low: int | None = None,
     overflow: Overflow | None = None,
     name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
 ) -> AgentRef[_M]: ...
+
+@final
+class Blocking:
+    """What `blocking()` returns."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_raised: object) -> None: ...
+
+def blocking() -> Blocking:
+    """Around code that blocks: other agents run on another thread meanwhile.
+
+    Use it as `with remuda.blocking():` in an agent, around what neither returns soon nor can be awaited, such as a
+    database driver that isn't asynchronous. The agent goes on on its own thread; the other agents of its worker are
+    run by a thread that stands in, but for those that are bound to the worker's event loop, and the loop itself, which
+    wait. Outside of agents it does nothing.
+
+    An agent must not await anything inside that makes it wait: it is told so by a `BehaviourError` at that place.
+
+    Examples:
+        >>> import asyncio, threading, remuda
+        >>> async def opener(mailbox: remuda.Mailbox[None], gate: threading.Event) -> None:
+        ...     gate.set()
+        >>> async def waiter(mailbox: remuda.Mailbox[None], gate: threading.Event) -> bool:
+        ...     with remuda.blocking():
+        ...         return gate.wait(10)
+        >>> async def main() -> bool:
+        ...     async with remuda.Runtime(workers=1) as runtime:
+        ...         gate = threading.Event()
+        ...         first = runtime.spawn(waiter, gate)
+        ...         second = runtime.spawn(opener, gate)
+        ...         return await first
+        >>> asyncio.run(main())
+        True
+    """
+
 def current_runtime() -> Runtime:
     """The native half of `remuda.current_runtime`."""
 

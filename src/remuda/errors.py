@@ -17,7 +17,8 @@
     ├── AlreadyReplied                   a request was answered twice
     ├── DeadlockDetected                 to wait here would be to wait for oneself
     ├── NoRuntime                        there is no runtime to do this on
-    └── RuntimeStopped                   the runtime is stopping, or has stopped
+    ├── RuntimeStopped                   the runtime is stopping, or has stopped
+    └── WorkerFailed                     a worker could not be started, or can't go on
 
 `SendError` and `ReceiveError` are there to be caught; what is raised is always one of their children.
 """
@@ -46,6 +47,7 @@ __all__ = [
     "RemudaError",
     "RuntimeStopped",
     "SendError",
+    "WorkerFailed",
 ]
 
 
@@ -162,3 +164,10 @@ class NoRuntime(RemudaError, RuntimeError):
 
 class RuntimeStopped(RemudaError, RuntimeError):
     """The runtime is stopping or has stopped, and starts no agents any more."""
+
+
+class WorkerFailed(RemudaError, RuntimeError):
+    """A worker's thread could not be started, or its event loop failed; what has happened is the `__cause__`.
+
+    `Runtime.start` raises it; an agent that was bound to the loop of a worker that failed later ends with it.
+    """

@@ -20,13 +20,16 @@ from typing import Any, Literal, Self, TypeVar, cast
 from remuda import _kernel
 from remuda._kernel import AgentRef, current_agent
 from remuda.all_tasks import show_agents_of
-from remuda.errors import DeadlockDetected
+from remuda.errors import DeadlockDetected, RuntimeStopped, WorkerFailed
+from remuda.scheduling import MOST_THREADS, Scheduling, default_workers
 from remuda.statistics import (
     DeadLetter,
     RuntimeStatistics,
     StopReport,
     WatermarkEvent,
+    WorkerStatistics,
 )
+from remuda.workers import LoopFactory, Workers, watch_forks_of
 
 __all__ = ["Runtime", "current_runtime", "run"]
 
@@ -51,12 +54,18 @@ class Runtime(_kernel.Runtime):
     agents that have not ended then are cancelled. If the block raises, agents are cancelled at once.
 
     Args:
+        workers: How many threads run agents, each in an event loop of its own; the first is the one that the runtime is
+            started on. If not given, the variable REMUDA_WORKERS of the environment, or else 1 under a GIL, and the
+            number of cores without one. In a loop of `remuda.testing` it is always 1.
+        loop_factory: Makes the event loops of the other workers; as asyncio does, if not given.
+        blocking_threads: How many more threads may stand in for workers whose agents are in `remuda.blocking()`.
         on_failure: What happens when an agent fails. "log" logs the error with its traceback. "raise" also cancels
             the block, which then raises all agents' errors as an `ExceptionGroup`.
         deadline: Seconds that leaving the block lets mailboxes drain.
+        scheduling: The scheduler's heuristics, which can be switched off.
 
     Raises:
-        ValueError: `on_failure` is none of the two, or the deadline is negative.
+        ValueError: `on_failure` is none of the two, a number is out of range.
 
     Examples:
         >>> import asyncio, remuda
@@ -74,12 +83,34 @@ class Runtime(_kernel.Runtime):
     """
 
     def __init__(
-        self, *, on_failure: Literal["log", "raise"] = "log", deadline: float = 5.0
+        self,
+        *,
+        workers: int | None = None,
+        loop_factory: LoopFactory | None = None,
+        blocking_threads: int = 32,
+        on_failure: Literal["log", "raise"] = "log",
+        deadline: float = 5.0,
+        scheduling: Scheduling | None = None,
     ) -> None:
+        if workers is None:
+            workers = default_workers()
+        if not 1 <= workers <= MOST_THREADS:
+            raise ValueError(f"expected 1 <= workers <= {MOST_THREADS}, got {workers!r}")
+        if not 0 <= blocking_threads <= MOST_THREADS:
+            raise ValueError(
+                f"expected 0 <= blocking_threads <= {MOST_THREADS}, got {blocking_threads!r}"
+            )
         if on_failure not in ("log", "raise"):
             raise ValueError(f"expected on_failure to be 'log' or 'raise', got {on_failure!r}")
         if not deadline >= 0:
             raise ValueError(f"expected deadline >= 0 (seconds), got {deadline!r}")
+        self._worker_count = workers
+        self._loop_factory = loop_factory or asyncio.new_event_loop
+        self._blocking_threads = blocking_threads
+        self._scheduling = scheduling or Scheduling()
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._workers: Workers | None = None
+        self._starting: asyncio.Future[None] | None = None
         self._policy = on_failure
         self._deadline = deadline
         self._failures: list[BaseException] = []
@@ -99,19 +130,50 @@ class Runtime(_kernel.Runtime):
         `slow_callback_duration` is logged with the agent's name and stack.
 
         Returns:
-            The runtime itself.
+            The runtime itself, when all of its workers are there.
 
         Raises:
             RuntimeStopped: It was started before: a runtime is started once.
+            WorkerFailed: A worker has no thread, or no event loop.
         """
-        self._start()
-        loop = asyncio.get_running_loop()
-        if loop.get_debug():
-            self._report_slow_steps(max(1, round(loop.slow_callback_duration * 1e9)))
+        if self._home is not None or self.phase != "new":
+            raise RuntimeStopped(
+                "expected a runtime that was not started before, got one that was: make a new one"
+            )
+        # None is refused by the kernel.
+        loop = cast("asyncio.AbstractEventLoop", asyncio._get_running_loop())
         # A loop that has a source of chance wants to be repeatable: that of `remuda.testing` does.
         chance = getattr(loop, "random", None)
+        repeatable = isinstance(chance, random.Random)
+        if repeatable:
+            self._worker_count = 1
+        scheduling = self._scheduling
+        self._start(
+            self._worker_count,
+            self._blocking_threads,
+            lifo=scheduling.lifo,
+            steal=scheduling.steal,
+            throttle=scheduling.throttle,
+            interval=scheduling.interval,
+            batch=scheduling.batch,
+        )
+        self._home = loop
+        if loop.get_debug():
+            self._report_slow_steps(max(1, round(loop.slow_callback_duration * 1e9)))
         if isinstance(chance, random.Random):
             self._choose_by(chance.getrandbits(64))
+        self._workers = Workers(self, loop, self._loop_factory, self._on_lost_worker)
+        if self._worker_count > 1:
+            self._starting = loop.create_future()
+            try:
+                await self._workers.start(self._worker_count)
+            except BaseException:
+                self._end_stop()
+                raise
+            finally:
+                self._starting.set_result(None)
+        self._started()
+        watch_forks_of(self)
         show_agents_of(self)
         return self
 
@@ -139,16 +201,18 @@ class Runtime(_kernel.Runtime):
         """
         if deadline is not None and not deadline >= 0:
             raise ValueError(f"expected deadline >= 0 (seconds), got {deadline!r}")
+        if self._home is not None and asyncio.get_running_loop() is not self._home:
+            return await self._stop_from_elsewhere(deadline)
+        if self._starting is not None and not self._starting.done():
+            await asyncio.shield(self._starting)
         if self.phase == "new":
             self._begin_stop()
             self._end_stop()
+        if self.phase == "stopped" and self._stopping is None:
             return StopReport(0, (), (), 0)
         agent = current_agent()
         if agent is not None and agent.runtime is self:
-            raise DeadlockDetected(
-                f"expected stop to be called from outside of the runtime's agents, but {agent.name} called it",
-                (agent,),
-            )
+            raise self._stopped_by(agent)
         if self._stopping is None:
             self._begin_stop()
             seconds = self._deadline if deadline is None else deadline
@@ -164,6 +228,26 @@ class Runtime(_kernel.Runtime):
         except asyncio.CancelledError:
             self._hurry.set()
             raise
+
+    async def _stop_from_elsewhere(self, deadline: float | None) -> StopReport:
+        assert self._home is not None
+        agent = current_agent()
+        if agent is not None and agent.runtime is self:
+            raise self._stopped_by(agent)
+        stop = self.stop(deadline)
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(stop, self._home))
+        except RuntimeError as error:
+            stop.close()
+            raise RuntimeStopped(
+                "expected to stop a runtime in its event loop, but that is closed"
+            ) from error
+
+    def _stopped_by(self, agent: AgentRef[Any]) -> DeadlockDetected:
+        return DeadlockDetected(
+            f"expected stop to be called from outside of the runtime's agents, but {agent.name} called it",
+            (agent,),
+        )
 
     async def _stop(self, deadline: float) -> StopReport:
         began = time.monotonic()
@@ -190,6 +274,8 @@ class Runtime(_kernel.Runtime):
             killed = [agent.name for agent in self._kill_all()]
         await self._all_ended()
         self._end_stop()
+        if self._workers is not None:
+            await self._workers.stop()
         cancelled = tuple(agent.name for agent in left)
         if cancelled and deadline > 0:
             log.warning(
@@ -294,6 +380,7 @@ class Runtime(_kernel.Runtime):
             runs=runs,
             slices=slices,
             dead_letters=dead_letters,
+            workers=tuple(WorkerStatistics(**each) for each in self._worker_statistics()),
         )
 
     @property
@@ -367,20 +454,43 @@ class Runtime(_kernel.Runtime):
         try:
             listener(value)
         except Exception as error:
-            asyncio.get_running_loop().call_exception_handler(
-                {
-                    "message": f"a listener of the runtime raised, told of {value!r}",
-                    "exception": error,
-                }
-            )
+            context = {
+                "message": f"a listener of the runtime raised, told of {value!r}",
+                "exception": error,
+            }
+            self._at_home(lambda loop: loop.call_exception_handler(context))
+
+    def _at_home(self, callback: Callable[[asyncio.AbstractEventLoop], object]) -> None:
+        """Calls something in the home loop: at once, if that runs here."""
+        home = self._home
+        if home is None or asyncio._get_running_loop() is home:
+            callback(home or asyncio.get_running_loop())
+        elif not home.is_closed():
+            home.call_soon_threadsafe(callback, home)
+
+    def _stand_in(self, machine: int) -> None:
+        assert self._workers is not None
+        self._workers.stand_in(machine)
+
+    def _on_lost_worker(self, worker: int, reason: BaseException) -> None:
+        """A worker's event loop can't be run any more: what was bound to it fails, the rest goes on elsewhere."""
+        log.critical("worker %d was lost", worker, exc_info=reason)
+        error = WorkerFailed(
+            f"expected worker {worker} to run, but its event loop has failed: {reason!r}"
+        )
+        error.__cause__ = reason
+        self._lose(worker, error)
 
     def _on_failure(self, agent: AgentRef[Any], error: BaseException) -> None:
         log.error("agent %s failed", agent.name, exc_info=error)
         if self._policy == "raise":
             self._failures.append(error)
-            if self._block is not None and not self._block_cancelled:
-                self._block_cancelled = True
-                self._block.cancel()
+            self._at_home(lambda _: self._cancel_block())
+
+    def _cancel_block(self) -> None:
+        if self._block is not None and not self._block_cancelled:
+            self._block_cancelled = True
+            self._block.cancel()
 
     def __del__(self) -> None:
         if self.phase in ("running", "stopping"):

@@ -15,6 +15,7 @@ __all__ = [
     "RuntimeStatistics",
     "StopReport",
     "WatermarkEvent",
+    "WorkerStatistics",
 ]
 
 Overflow = Literal["wait", "fail", "drop_newest", "drop_oldest"]
@@ -52,6 +53,41 @@ class MailboxStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerStatistics:
+    """A worker's share of the scheduler at one moment; all but `depth` are counts since the start.
+
+    Attributes:
+        runs: How often it has run an agent.
+        slices: How often its event loop has let it run agents.
+        busy: Seconds in them.
+        depth: About how many agents are in its queue.
+        searches: How often it had nothing to do, and looked for agents to steal.
+        steals: How often it found some.
+        stolen: The agents that it has stolen.
+        parks: How often it went to sleep.
+        wakes: How often another worker, or another thread, has woken it.
+        batches: How often it has taken agents from the queue that all workers share.
+        batched: The agents that it took from there.
+        overflows: How often its own queue was full, and half of it went to the shared one.
+        lifo_hits: Agents that it ran next because they were woken last.
+    """
+
+    runs: int
+    slices: int
+    busy: float
+    depth: int
+    searches: int
+    steals: int
+    stolen: int
+    parks: int
+    wakes: int
+    batches: int
+    batched: int
+    overflows: int
+    lifo_hits: int
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeStatistics:
     """A runtime at one moment.
 
@@ -64,6 +100,7 @@ class RuntimeStatistics:
         runs: How often the scheduler has run an agent.
         slices: How often the event loop has let the scheduler run.
         dead_letters: Messages that nobody will receive.
+        workers: What each worker has done, the first being the one on whose loop the runtime was started.
     """
 
     agents: int
@@ -74,6 +111,7 @@ class RuntimeStatistics:
     runs: int
     slices: int
     dead_letters: int
+    workers: tuple[WorkerStatistics, ...]
 
 
 @dataclass(frozen=True, slots=True)

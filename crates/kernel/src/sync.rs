@@ -1,10 +1,41 @@
-//! The one seam for atomics and locks: production code takes them from here, and loom's models replace them.
+//! The one seam for atomics, cells and locks: production code takes them from here, and loom's models replace them.
 
 #[cfg(not(loom))]
-pub use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+#[cfg(loom)]
+pub use loom::cell::UnsafeCell;
+
+#[cfg(not(loom))]
+pub use cell::UnsafeCell;
+
+#[cfg(not(loom))]
+mod cell {
+    /// The standard cell in the shape of loom's, which sees who is in it.
+    #[derive(Debug)]
+    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Calls `body` with a pointer to read through.
+        #[inline]
+        pub fn with<R>(&self, body: impl FnOnce(*const T) -> R) -> R {
+            body(self.0.get())
+        }
+
+        /// Calls `body` with a pointer to write through.
+        #[inline]
+        pub fn with_mut<R>(&self, body: impl FnOnce(*mut T) -> R) -> R {
+            body(self.0.get())
+        }
+    }
+}
 
 /// A byte that changes in steps which nobody else's change comes between.
 pub trait Word {

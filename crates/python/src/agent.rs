@@ -22,20 +22,22 @@ use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyString, PyType};
 use pyo3::{ffi, intern};
+use remuda_kernel::level::Level;
 use remuda_kernel::mailbox::{Mailbox as Queue, Overflow};
 use remuda_kernel::task::TaskState;
 
+use crate::affinity::Affinity;
 use crate::alloc::allocated;
 use crate::ask::Ask;
 use crate::body::Body;
 use crate::completion::Completion;
 use crate::runtime::Runtime;
 use crate::send::Send;
-use crate::step::throw_next;
+use crate::step::{self, throw_next};
 use crate::waiter::Waiter;
-use crate::{errors, finish, interop};
+use crate::{current, errors, finish, interop};
 
 /// What an agent's state is kept in: with a GIL, threads take turns.
 #[cfg(not(Py_GIL_DISABLED))]
@@ -71,6 +73,14 @@ pub enum Receiver {
     Future(Py<PyAny>),
 }
 
+/// What is to be called at an agent's end, with its context, in the loop in which it was given.
+#[derive(Debug)]
+pub struct Callback {
+    pub function: Py<PyAny>,
+    pub context: Py<PyAny>,
+    pub event_loop: Option<Py<PyAny>>,
+}
+
 /// What few agents need.
 #[derive(Debug, Default)]
 pub struct Extra {
@@ -81,7 +91,7 @@ pub struct Extra {
     pub throw: Option<Py<PyAny>>,
     pub waiting_on: Option<Py<PyAny>>,
     pub waiters: Vec<Waiter>,
-    pub callbacks: Vec<(Py<PyAny>, Py<PyAny>)>,
+    pub callbacks: Vec<Callback>,
     /// Requests that were delivered and are not answered: they fail with the agent.
     pub unanswered: Vec<Py<Ask>>,
     /// Whom the agent waits for, to find circles.
@@ -130,6 +140,7 @@ pub struct AgentRef {
     pub id: u64,
     pub state: TaskState<Word>,
     pub signals: AtomicU8,
+    pub affinity: Affinity,
     /// The agent's place in the runtime's register.
     pub place: AtomicU32,
     pub runtime: Py<Runtime>,
@@ -149,15 +160,18 @@ impl AgentRef {
     pub fn schedule(agent: &Bound<'_, Self>) {
         let this = agent.get();
         if this.state.wake() {
-            this.runtime.get().enqueue(agent.py(), agent.clone().unbind());
+            this.runtime.get().enqueue(agent.py(), agent.clone().unbind(), this.affinity.level());
         }
     }
 
-    /// Sets a flag that the next run sees, and schedules it.
+    /// Sets a flag that the next run sees, and schedules it before all that are not the runtime's own doing.
     pub fn signal(agent: &Bound<'_, Self>, flag: u8) {
+        let this = agent.get();
         // Release pairs with the acquire in `step::run`: what was stored under the lock before is seen.
-        agent.get().signals.fetch_or(flag, Ordering::AcqRel);
-        Self::schedule(agent);
+        this.signals.fetch_or(flag, Ordering::AcqRel);
+        if this.state.wake() {
+            this.runtime.get().enqueue(agent.py(), agent.clone().unbind(), Level::Control);
+        }
     }
 
     /// The name as Rust text.
@@ -183,7 +197,7 @@ impl AgentRef {
     fn copy_of_callbacks(&self, py: Python<'_>) -> Vec<(Py<PyAny>, Py<PyAny>)> {
         let shared = self.shared.lock();
         let callbacks = shared.extra.iter().flat_map(|extra| &extra.callbacks);
-        callbacks.map(|(callback, context)| (callback.clone_ref(py), context.clone_ref(py))).collect()
+        callbacks.map(|callback| (callback.function.clone_ref(py), callback.context.clone_ref(py))).collect()
     }
 
     /// Moves the outcome out as something to raise or return.
@@ -250,11 +264,15 @@ impl AgentRef {
         };
         drop(old);
         if let Some(future) = waiting_on {
-            let keywords = PyDict::new(py);
-            if let Some(msg) = msg {
-                keywords.set_item(intern!(py, "msg"), msg)?;
+            let event_loop = this.runtime.get().loop_of(slf)?;
+            if !interop::running_loop(py)?.is_some_and(|running| running.is(&event_loop)) {
+                // The future is only for its own loop's thread. What is written here is seen there.
+                this.signals.fetch_or(CANCEL, Ordering::AcqRel);
+                let cancel = slf.getattr(intern!(py, "_cancel_wait"))?;
+                event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (cancel, future))?;
+                return Ok(true);
             }
-            if future.bind(py).call_method(intern!(py, "cancel"), (), Some(&keywords))?.is_truthy()? {
+            if step::cancel_future(future.bind(py), msg)? {
                 return Ok(true);
             }
             // It can't be cancelled: the agent will be, when it comes back from it.
@@ -265,9 +283,35 @@ impl AgentRef {
         Ok(true)
     }
 
+    /// Cancels the future that the agent waits for, if it still does. In the future's own loop.
+    fn _cancel_wait(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        let this = slf.get();
+        let message = {
+            let shared = this.shared.lock();
+            let Some(extra) =
+                shared.extra.as_ref().filter(|extra| extra.waiting_on.as_ref().is_some_and(|it| it.is(future)))
+            else {
+                return Ok(()); // it has gone on, and has seen the flag
+            };
+            extra.cancel_message.as_ref().map(|message| message.clone_ref(slf.py()))
+        };
+        if step::cancel_future(future, message)? {
+            this.signals.fetch_and(!CANCEL, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
     /// The number of calls of `cancel` that `uncancel` has not taken back.
-    fn cancelling(&self) -> u32 {
-        self.shared.lock().extra.as_ref().map_or(0, |extra| extra.cancel_requests)
+    ///
+    /// asyncio's timeouts and task groups ask for it when they begin, and bind themselves to the loop that runs: an agent
+    /// that asks it of itself stays there too.
+    fn cancelling(slf: &Bound<'_, Self>) -> u32 {
+        if current::run_of(slf).is_some()
+            && let Some(machine) = current::machine()
+        {
+            slf.get().affinity.pin(machine.index);
+        }
+        slf.get().shared.lock().extra.as_ref().map_or(0, |extra| extra.cancel_requests)
     }
 
     /// Takes back one call of `cancel`, and returns the number of those that are left.
@@ -325,14 +369,16 @@ impl AgentRef {
             // SAFETY: returns a new reference or null with an error.
             None => unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }?.unbind(),
         };
+        let event_loop = interop::running_loop(py)?.map(Bound::unbind);
+        let callback = Callback { function: callback, context, event_loop };
         {
             let mut shared = slf.get().shared.lock();
             if matches!(shared.outcome, Outcome::Pending) {
-                shared.extra().callbacks.push((callback, context));
+                shared.extra().callbacks.push(callback);
                 return Ok(());
             }
         }
-        slf.get().runtime.get().call_back(slf, &callback, &context)
+        Runtime::call_back(slf, &callback)
     }
 
     /// Removes a callback, and returns how often it was there.
@@ -349,7 +395,8 @@ impl AgentRef {
         let mut removed = Vec::new();
         if let Some(extra) = &mut slf.get().shared.lock().extra {
             let all = std::mem::take(&mut extra.callbacks);
-            (removed, extra.callbacks) = all.into_iter().partition(|(other, _)| equal.iter().any(|it| it.is(other)));
+            (removed, extra.callbacks) =
+                all.into_iter().partition(|other| equal.iter().any(|it| it.is(&other.function)));
         }
         Ok(removed.len())
     }
@@ -404,7 +451,7 @@ impl AgentRef {
     }
 
     fn get_loop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().runtime.get().event_loop(slf.py())
+        slf.get().runtime.get().loop_of(slf)
     }
 
     #[pyo3(signature = (*, limit = None))]
@@ -470,7 +517,7 @@ impl AgentRef {
 
     #[getter]
     fn _loop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().runtime.get().event_loop(slf.py())
+        slf.get().runtime.get().loop_of(slf)
     }
 
     /// Whether asyncio takes the agent for a future: only where no loop runs. There, when a loop is closed, asyncio cancels
@@ -569,9 +616,10 @@ impl AgentRef {
         for waiter in &extra.waiters {
             waiter.traverse(&visit)?;
         }
-        for (callback, context) in &extra.callbacks {
-            visit.call(callback)?;
-            visit.call(context)?;
+        for callback in &extra.callbacks {
+            visit.call(&callback.function)?;
+            visit.call(&callback.context)?;
+            visit.call(&callback.event_loop)?;
         }
         extra.unanswered.iter().try_for_each(|ask| visit.call(ask))
     }

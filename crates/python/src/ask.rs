@@ -34,7 +34,8 @@ struct State {
     message: Option<Py<PyAny>>,
     answer: Answer,
     waiter: Option<Waiter>,
-    timer: Option<Py<PyAny>>,
+    /// The time-out's handle, and the loop that it is of.
+    timer: Option<(Py<PyAny>, Py<PyAny>)>,
     /// The agent that has the request in hand.
     holder: Option<Py<AgentRef>>,
 }
@@ -99,12 +100,19 @@ impl Ask {
         self.answer(py, Answer::Error(error.into_value(py).into_any()))
     }
 
-    /// Stops the clock. In the asker's own thread: a loop's timers are not for others.
+    /// Stops the clock. A loop's timers are not for other threads: the asker may be on another one than it began on.
     fn cancel_timer(&self, py: Python<'_>) {
-        let timer = self.state.lock().timer.take();
-        if let Some(timer) = timer
-            && let Err(error) = timer.bind(py).call_method0(intern!(py, "cancel"))
-        {
+        let Some((timer, event_loop)) = self.state.lock().timer.take() else { return };
+        let cancelled = timer.bind(py).getattr(intern!(py, "cancel")).and_then(|cancel| {
+            if interop::running_loop(py)?.is_some_and(|running| running.is(&event_loop)) {
+                return cancel.call0();
+            }
+            if event_loop.bind(py).call_method0(intern!(py, "is_closed"))?.is_truthy()? {
+                return Ok(cancel);
+            }
+            event_loop.bind(py).call_method1(intern!(py, "call_soon_threadsafe"), (cancel,))
+        });
+        if let Err(error) = cancelled {
             errors::unraisable(py, error, None);
         }
     }
@@ -121,7 +129,7 @@ impl Ask {
             };
             let expire = slf.getattr(intern!(py, "_expire"))?;
             let timer = event_loop.call_method1(intern!(py, "call_later"), (seconds, expire))?;
-            this.state.lock().timer = Some(timer.unbind());
+            this.state.lock().timer = Some((timer.unbind(), event_loop.unbind()));
         }
         Ok(())
     }
@@ -269,7 +277,10 @@ impl Ask {
             return Ok(());
         };
         visit.call(&state.message)?;
-        visit.call(&state.timer)?;
+        if let Some((timer, event_loop)) = &state.timer {
+            visit.call(timer)?;
+            visit.call(event_loop)?;
+        }
         visit.call(&state.holder)?;
         if let Some(waiter) = &state.waiter {
             waiter.traverse(&visit)?;

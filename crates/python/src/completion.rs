@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::agent::{AgentRef, Outcome};
 use crate::awaitable::{Awaitable, Poll, thrown};
+use crate::errors;
 use crate::send::{forget_wait, note_wait};
 use crate::waiter::{Waiter, WaiterKey};
 
@@ -55,6 +56,12 @@ impl Awaitable for Completion {
         this.leave(py);
         if let Some(outcome) = agent.get().outcome(py) {
             return if this.tells { outcome.map(Poll::Ready) } else { Ok(Poll::Done) };
+        }
+        if agent.get().runtime.get().has_forked() {
+            let name = AgentRef::display(agent);
+            let text =
+                format!("expected an agent of this process, but {name} lives in the one that it was forked from");
+            return Err(errors::make(errors::runtime_stopped(py), (text,)));
         }
         let (waiter, poll) = Waiter::of_current(py)?;
         if let Waiter::Agent(sender) = &waiter {

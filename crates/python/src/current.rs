@@ -1,8 +1,9 @@
 //! Which agent runs on this thread, in which runtime, and what is left of its budget.
 //!
-//! What is asked for every message, "does this agent run here?", is answered without thread-local storage, which a
-//! shared library reaches through a function call: each runtime has its own `Run`, which only its home thread touches,
-//! and a thread is known by its thread pointer. Only who doesn't know the agent has to ask the thread.
+//! What is asked for every message, "does this agent run here?", is answered without thread-local storage where it can
+//! be, which a shared library reaches through a function call: each machine has its own `Run`, which only its own thread
+//! touches, and a thread is known by its thread pointer. Only who is not on the runtime's home thread, or doesn't know
+//! the agent, has to ask the thread.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
@@ -17,9 +18,10 @@ use crate::agent::AgentRef;
 use crate::errors;
 #[cfg(Py_3_12)]
 use crate::interop;
+use crate::machine::Machine;
 use crate::runtime::Runtime;
 
-/// The run that is under way in a runtime.
+/// The run that is under way on a machine.
 #[derive(Debug)]
 pub struct Run {
     /// Borrowed: the pump holds a reference for as long as it is set. Null: no agent runs.
@@ -27,14 +29,30 @@ pub struct Run {
     budget: UnsafeCell<Budget>,
 }
 
-// SAFETY: only the home thread of the runtime touches it: the pump, and `here`, which looks at the thread first.
+// SAFETY: only the machine's thread touches it: the pump, and who looks at the thread first.
 unsafe impl Sync for Run {}
-// SAFETY: the pointer is not followed but on the home thread.
+// SAFETY: the pointer is not followed but on the machine's thread.
 unsafe impl Send for Run {}
 
 thread_local! {
-    /// The run of the pump that is on this thread; null between slices.
-    static HERE: Cell<*const Run> = const { Cell::new(ptr::null()) };
+    /// The machine whose pump is on this thread; null between slices.
+    static HERE: Cell<*const Machine> = const { Cell::new(ptr::null()) };
+}
+
+/// A pump begins a slice on this thread; returns what was there, for [`leave`].
+pub fn enter(machine: &Machine) -> *const Machine {
+    HERE.replace(ptr::from_ref(machine))
+}
+
+/// The pump's slice is over.
+pub fn leave(outer: *const Machine) {
+    HERE.set(outer);
+}
+
+/// The machine whose pump is on this thread.
+pub fn machine<'a>() -> Option<&'a Machine> {
+    // SAFETY: the pump that has set it is on this thread, below the caller, and holds the runtime, which has the machine.
+    unsafe { HERE.get().as_ref() }
 }
 
 impl Run {
@@ -42,22 +60,21 @@ impl Run {
         Self { agent: Cell::new(ptr::null_mut()), budget: UnsafeCell::new(Budget::starting(Instant::now())) }
     }
 
-    /// The pump begins a slice on this thread; returns what was there, for [`Run::leave`].
-    pub fn enter(&self) -> *const Self {
-        HERE.replace(ptr::from_ref(self))
-    }
-
-    /// The pump's slice is over.
-    pub fn leave(outer: *const Self) {
-        HERE.set(outer);
-    }
-
-    /// Makes an agent the running one, with a fresh budget. For the pump alone, on the home thread.
+    /// Makes an agent the running one; without a budget of its own, it shares that of the run before. For the pump
+    /// alone, on the machine's thread.
     #[inline]
-    pub fn begin(&self, agent: &Bound<'_, AgentRef>, budget: Budget) {
+    pub fn begin(&self, agent: &Bound<'_, AgentRef>, budget: Option<Budget>) {
         self.agent.set(agent.as_ptr());
-        // SAFETY: only the home thread is here, and no reference into the budget outlives a method.
-        unsafe { *self.budget.get() = budget };
+        if let Some(budget) = budget {
+            // SAFETY: only the machine's thread is here, and no reference into the budget outlives a method.
+            unsafe { *self.budget.get() = budget };
+        }
+    }
+
+    /// Whether it is this agent's.
+    #[inline]
+    fn is_of(&self, agent: *mut ffi::PyObject) -> bool {
+        self.agent.get() == agent
     }
 
     /// No agent runs any more.
@@ -84,18 +101,16 @@ impl Run {
 /// The run of an agent, if it runs, on this thread.
 #[inline]
 pub fn run_of<'a>(agent: &'a Bound<'_, AgentRef>) -> Option<&'a Run> {
-    let runtime = agent.get().runtime.get();
-    (runtime.on_home_thread() && runtime.run.agent.get() == agent.as_ptr()).then_some(&runtime.run)
+    let home = &agent.get().runtime.get().home;
+    if home.is_this_thread() {
+        return home.run.is_of(agent.as_ptr()).then_some(&home.run);
+    }
+    machine().map(|machine| &machine.run).filter(|run| run.is_of(agent.as_ptr()))
 }
 
 /// The agent that runs on this thread; null if none does.
 fn here() -> *mut ffi::PyObject {
-    let run = HERE.get();
-    if run.is_null() {
-        return ptr::null_mut();
-    }
-    // SAFETY: the pump of that runtime is on this thread, and holds the runtime.
-    unsafe { (*run).agent.get() }
+    machine().map_or(ptr::null_mut(), |machine| machine.run.agent.get())
 }
 
 /// Whether an agent runs on this thread.
@@ -136,8 +151,8 @@ pub fn agent_task(py: Python<'_>) -> PyResult<Option<Bound<'_, AgentRef>>> {
     // Before 3.12 there are no eager tasks, and nothing else runs in the midst of an agent's step.
     #[cfg(Py_3_12)]
     {
-        let event_loop = agent.get().runtime.get().event_loop(py)?;
-        let current = interop::current_task(py, &event_loop)?;
+        let Some(place) = machine().and_then(|machine| machine.place(py)) else { return Ok(None) };
+        let current = interop::current_task(py, place.event_loop.bind(py))?;
         Ok(current.is_some_and(|task| task.is(&agent)).then_some(agent))
     }
     #[cfg(not(Py_3_12))]

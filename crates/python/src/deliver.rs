@@ -48,8 +48,13 @@ impl AgentRef {
     /// Puts a message into the mailbox and wakes whoever waits for it, unless somebody takes it on its way.
     pub fn deliver(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Push<Py<PyAny>> {
         let runtime = agent.get().runtime.get();
-        if runtime.intercepts() && runtime.intercept(agent, &message) {
-            return Push::Accepted;
+        if runtime.intercepts() {
+            if runtime.has_forked() {
+                return Push::Closed(message);
+            }
+            if runtime.intercept(agent, &message) {
+                return Push::Accepted;
+            }
         }
         Self::push(agent, message, current::run_of(agent).is_some())
     }
@@ -125,6 +130,9 @@ impl AgentRef {
     #[cold]
     pub fn closed(agent: &Bound<'_, Self>, message: Option<Py<PyAny>>) -> PyErr {
         let why = match agent.get().shared.lock().outcome {
+            Outcome::Pending if agent.get().runtime.get().has_forked() => {
+                "lives in the process that this one was forked from"
+            }
             Outcome::Pending => "is stopping",
             Outcome::Result(_) => "has ended",
             Outcome::Error(_) => "has failed",

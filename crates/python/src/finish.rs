@@ -8,6 +8,7 @@ use crate::agent::{AgentRef, BLOCKED, CANCEL, Outcome, Receiver};
 use crate::ask::{self, Request};
 use crate::body::Body;
 use crate::errors;
+use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
 /// The behaviour returned.
@@ -75,6 +76,15 @@ pub fn leave_future(agent: &Bound<'_, AgentRef>) {
             errors::unraisable(py, error, Some(agent));
         }
     }
+}
+
+/// The same for a future whose loop is gone, and which will call nobody back.
+pub fn forget_future(agent: &Bound<'_, AgentRef>) {
+    let waiting_on = agent.get().shared.lock().extra.as_mut().and_then(|extra| extra.waiting_on.take());
+    if waiting_on.is_some() {
+        agent.get().signals.fetch_and(!BLOCKED, Ordering::AcqRel);
+    }
+    drop(waiting_on);
 }
 
 /// Raises `GeneratorExit` where the coroutine waits, so that its `finally` blocks run.
@@ -149,8 +159,8 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
     for waiter in waiters {
         waiter.wake(py);
     }
-    for (callback, context) in callbacks {
-        if let Err(error) = this.runtime.get().call_back(agent, &callback, &context) {
+    for callback in callbacks {
+        if let Err(error) = Runtime::call_back(agent, &callback) {
             errors::unraisable(py, error, Some(agent));
         }
     }

@@ -10,13 +10,18 @@
 //! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs; [`deliver`] puts messages
 //!   into its mailbox, and [`lifetime`] ends it with its last reference;
 //! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
+//! - [`affinity`]: where an agent may run, and how urgent it is;
 //! - [`step`], [`finish`]: running an agent, and ending it;
-//! - [`runtime`]: the pump that runs agents inside an event loop; [`spawn`] makes them.
+//! - [`machine`], [`processors`], [`load`]: threads with event loops, which of them holds which processor, what it ran;
+//! - [`runtime`]: where agents live; [`spawn`] makes them, [`schedule`] queues them, [`slice`] runs them;
+//! - [`blocking`]: a processor is handed over while an agent blocks.
 
+mod affinity;
 mod agent;
 mod alloc;
 mod ask;
 mod awaitable;
+mod blocking;
 mod body;
 mod completion;
 mod current;
@@ -27,9 +32,14 @@ mod guarded;
 mod hot;
 mod interop;
 mod lifetime;
+mod load;
+mod machine;
 mod mailbox;
+mod processors;
 mod runtime;
+mod schedule;
 mod send;
+mod slice;
 mod spawn;
 mod step;
 mod waiter;
@@ -42,6 +52,8 @@ mod _kernel {
     use crate::agent::AgentRef;
     #[pymodule_export]
     use crate::ask::{Ask, Request};
+    #[pymodule_export]
+    use crate::blocking::{Blocking, blocking};
     #[pymodule_export]
     use crate::completion::Completion;
     #[pymodule_export]

@@ -105,10 +105,10 @@ impl Mailbox {
             );
             return Err(errors::make(errors::not_the_owner(py), (text,)));
         }
-        let home = agent.get().runtime.get().event_loop(py)?;
-        if !interop::running_loop(py)?.is_some_and(|running| running.is(&home)) {
+        let runtime = agent.get().runtime.get();
+        if !interop::running_loop(py)?.is_some_and(|running| runtime.has_loop(&running)) {
             let text = format!(
-                "expected the mailbox of {} to be read in that agent's event loop, got another loop or none",
+                "expected the mailbox of {} to be read in an event loop of its runtime, got another loop or none",
                 AgentRef::display(&agent)
             );
             return Err(errors::make(errors::not_the_owner(py), (text,)));

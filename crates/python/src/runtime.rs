@@ -1,55 +1,38 @@
-//! The runtime's native half: spawning agents, and the pump that runs them inside an event loop.
+//! The runtime's native half: what it knows of its machines, processors and agents, and what Python asks of it.
 //!
-//! The pump is a callback of the loop. It runs agents for at most a slice, then asks the loop to be called again if
-//! work is left, so that the loop's timers and sockets are never starved. `RunQueue::arm` decides who asks: see
-//! `remuda_kernel::run_queue`. The file is long because PyO3 wants all methods of a class in one block.
+//! How agents are queued and machines woken is in `schedule`, how they are run in `slice`, how more machines come and go
+//! in `workers`. The file is long because PyO3 wants all methods of a class in one block.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
-use crate::guarded::Guarded;
-use pyo3::exceptions::PySystemError;
+use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{ffi, intern};
-use remuda_kernel::budget::{self, Budget};
 use remuda_kernel::chance::Chance;
+use remuda_kernel::level::Level;
 use remuda_kernel::mailbox::{Mailbox as Queue, Overflow};
-use remuda_kernel::run_queue::RunQueue;
+use remuda_kernel::scheduler::{Scheduler, Settings};
 use remuda_kernel::task::TaskState;
 use remuda_kernel::watermark::Limits;
 
-use crate::agent::{AgentRef, BLOCKED, Extra, Outcome, Receiver, Shared};
-use crate::awaitable::attached;
-use crate::current::Run;
+use crate::affinity::{Affinity, MOST_MACHINES, level_named};
+use crate::agent::{AgentRef, BLOCKED, Callback, Extra, Outcome, Receiver, Shared};
+use crate::guarded::Guarded;
+use crate::load::Load;
+use crate::machine::{Machine, Place};
+use crate::processors::Processors;
 use crate::spawn::{make_body, overflow_named};
-use crate::step::{self, After};
-use crate::{alloc, current, errors, finish, interop};
-
-/// How long the pump runs before it lets the event loop turn.
-const SLICE: Duration = Duration::from_millis(1);
-/// How many agents it runs before it does, if that comes earlier.
-const SLICE_STEPS: u32 = 1024;
-
-/// After less time than this since the clock was last read, it is read again only after `GLANCE_RUNS` more runs.
-const GLANCE: Duration = Duration::from_micros(20);
-const GLANCE_RUNS: u32 = 16;
+use crate::{alloc, current, errors, finish, interop, step};
 
 const NEW: u8 = 0;
 const RUNNING: u8 = 1;
 const STOPPING: u8 = 2;
 const STOPPED: u8 = 3;
-
-/// The event loop that a runtime was started on.
-struct Home {
-    event_loop: Py<PyAny>,
-    context: Py<PyAny>,
-    thread: usize,
-}
+/// It runs in another process, of which this one is a copy.
+const FORKED: u8 = 4;
 
 /// The living agents. Borrowed pointers: an agent leaves before its memory goes.
 #[derive(Default)]
@@ -62,29 +45,33 @@ struct Register {
 /// The native half of `remuda.Runtime`.
 #[pyclass(frozen, subclass, weakref, module = "remuda._kernel")]
 pub struct Runtime {
-    queue: RunQueue<Py<AgentRef>>,
-    pub run: Run,
-    home: PyOnceLock<Home>,
-    home_thread: AtomicUsize,
+    /// Machine 0: the thread and the loop that the runtime was started on.
+    pub home: Machine,
+    /// The others, each made when it is needed.
+    others: OnceLock<Box<[OnceLock<Box<Machine>>]>>,
+    scheduler: OnceLock<Scheduler<Py<AgentRef>>>,
+    pub processors: Guarded<Processors>,
+    /// There is, or was, more than one machine.
+    pub many: AtomicBool,
+    /// How many machines' pumps are called, or at work.
+    pub armed: AtomicUsize,
+    /// What was run with each processor, and by machines without one.
+    loads: OnceLock<Box<[Load]>>,
     phase: AtomicU8,
-    pumping: AtomicBool,
     /// Makes the scheduler's choices in a run that is to be repeatable.
-    chance: OnceLock<Guarded<Chance>>,
+    pub chance: OnceLock<Guarded<Chance>>,
     /// How many nanoseconds a step may take before it is reported; 0: nobody wants to know.
-    slow_step: AtomicU64,
+    pub slow_step: AtomicU64,
     /// Looks at messages before they are delivered, in a test that injects faults.
     interceptor: Guarded<Option<Py<PyAny>>>,
     intercepts: AtomicBool,
     /// Somebody listens for watermarks.
     watermarks: AtomicBool,
-    /// Somebody wants to be told when the pump finds nothing to do.
+    /// Somebody wants to be told when nothing is left to do.
     quiet: AtomicBool,
     register: Guarded<Register>,
     /// What the mailboxes of agents that have ended had taken.
     messages: AtomicU64,
-    // Written by the pump alone, read by anybody.
-    runs: AtomicU64,
-    slices: AtomicU64,
     dead_letters: AtomicU64,
 }
 
@@ -92,87 +79,116 @@ pub struct Runtime {
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Runtime {
-    fn home(&self, py: Python<'_>) -> PyResult<&Home> {
-        self.home.get(py).ok_or_else(|| {
+    #[inline]
+    pub fn scheduler(&self) -> &Scheduler<Py<AgentRef>> {
+        self.scheduler.get().expect("there are agents only after the start, which makes it")
+    }
+
+    /// One of the machines that were made.
+    pub fn machine(&self, index: usize) -> &Machine {
+        let Some(other) = index.checked_sub(1) else { return &self.home };
+        let others = self.others.get().expect("there are agents only after the start, which makes room for machines");
+        others.get(other).and_then(OnceLock::get).expect("a machine is made before its number is known")
+    }
+
+    /// Makes a machine, whose thread is to be started; its pump counts as called.
+    pub fn prepare_machine(&self, index: usize) {
+        let machine = Machine::new(index);
+        let first = machine.pump.arm();
+        debug_assert!(first);
+        self.armed.fetch_add(1, Ordering::AcqRel);
+        let others = self.others.get().expect("made by the start");
+        let fresh = others.get(index - 1).is_some_and(|place| place.set(Box::new(machine)).is_ok());
+        debug_assert!(fresh, "a machine is made once");
+    }
+
+    /// The machines that were made.
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        let others = self.others.get().into_iter().flatten();
+        std::iter::once(&self.home).chain(others.filter_map(|other| other.get().map(|machine| &**machine)))
+    }
+
+    /// Where a machine's runs are counted.
+    #[inline]
+    pub fn load(&self, machine: &Machine) -> &Load {
+        let loads = self.loads.get().expect("made by the start");
+        let last = loads.len() - 1;
+        &loads[machine.processor().unwrap_or(last)]
+    }
+
+    /// The place of the machine on which the runtime was started.
+    pub fn home_place(&self, py: Python<'_>) -> PyResult<&Place> {
+        self.home.place(py).ok_or_else(|| {
             let text = "expected a runtime that was started, got one that was not: use `async with Runtime()`";
             errors::make(errors::no_runtime(py), (text,))
         })
     }
 
-    /// The loop that the runtime was started on.
-    pub fn event_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.home(py)?.event_loop.bind(py).clone())
+    /// The loop that an agent is bound to, or that it runs on now; the home loop, if it is none.
+    pub fn loop_of<'py>(&self, agent: &Bound<'py, AgentRef>) -> PyResult<Bound<'py, PyAny>> {
+        let py = agent.py();
+        let machine = match agent.get().affinity.pinned() {
+            Some(machine) => self.machine(machine),
+            None => current::run_of(agent).and_then(|_| current::machine()).unwrap_or(&self.home),
+        };
+        let place = machine.place(py).map_or_else(|| self.home_place(py), Ok)?;
+        Ok(place.event_loop.bind(py).clone())
     }
 
-    /// The context of callbacks that belong to no agent.
-    pub fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.home(py)?.context.bind(py).clone())
+    /// Whether a loop is one of the runtime's.
+    pub fn has_loop(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        let py = event_loop.py();
+        self.machines().any(|machine| machine.place(py).is_some_and(|place| place.event_loop.is(event_loop)))
     }
 
     pub fn has_stopped(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == STOPPED
+        matches!(self.phase.load(Ordering::Acquire), STOPPED | FORKED)
+    }
+
+    pub fn has_forked(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == FORKED
     }
 
     pub fn is_running(&self) -> bool {
         matches!(self.phase.load(Ordering::Acquire), RUNNING | STOPPING)
     }
 
-    /// Puts a scheduled agent into a queue and sees to it that the pump runs.
-    #[inline]
-    pub fn enqueue(&self, py: Python<'_>, agent: Py<AgentRef>) {
-        if self.on_home_thread() {
-            // Only taken if the pump has to be started: while it runs, the agent may be gone after the push.
-            let runtime = (!self.pumping.load(Ordering::Relaxed)).then(|| agent.get().runtime.bind(py).clone());
-            // SAFETY: this is the home thread.
-            unsafe { self.queue.push_local(agent) };
-            if let Some(runtime) = runtime
-                && self.queue.arm()
-            {
-                Self::call_pump(&runtime, "call_soon");
-            }
-        } else {
-            let runtime = agent.get().runtime.bind(py).clone();
-            self.queue.push_remote(agent);
-            if self.queue.arm() {
-                Self::call_pump(&runtime, "call_soon_threadsafe");
-            }
-        }
-    }
-
-    #[cold]
-    fn call_pump(runtime: &Bound<'_, Self>, how: &str) {
-        attached(|py| {
-            let called = runtime.get().home(py).and_then(|home| {
-                let pump = runtime.getattr(intern!(py, "_pump"))?;
-                let keywords = PyDict::new(py);
-                keywords.set_item(intern!(py, "context"), &home.context)?;
-                home.event_loop.bind(py).call_method(how, (pump,), Some(&keywords)).map(drop)
-            });
-            if let Err(error) = called {
-                // The loop is closed: nothing will run any more.
-                errors::unraisable(py, error, Some(runtime));
-            }
-        });
-    }
-
     /// Has the pump look whether all is quiet, if somebody waits for that.
     #[cold]
     pub fn look_for_quiet(runtime: &Bound<'_, Self>) {
         let this = runtime.get();
-        if this.quiet.load(Ordering::Relaxed) && this.is_running() && this.queue.arm() {
-            let how = if this.on_home_thread() { "call_soon" } else { "call_soon_threadsafe" };
-            Self::call_pump(runtime, how);
+        if this.quiet.load(Ordering::Relaxed) && this.is_running() {
+            this.arm(runtime, &this.home);
         }
     }
 
-    /// Calls an agent's done-callback soon, in the loop.
-    pub fn call_back(&self, agent: &Bound<'_, AgentRef>, callback: &Py<PyAny>, context: &Py<PyAny>) -> PyResult<()> {
+    /// Nothing is left to do: whoever has asked is told, in the home loop.
+    pub fn tell_quiet(runtime: &Bound<'_, Self>) -> PyResult<()> {
+        let py = runtime.py();
+        let this = runtime.get();
+        if !this.quiet.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        if this.home.is_this_thread() {
+            return runtime.call_method0(intern!(py, "_on_quiet")).map(drop);
+        }
+        let tell = runtime.getattr(intern!(py, "_on_quiet"))?;
+        let event_loop = this.home_place(py)?.event_loop.bind(py);
+        event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (tell,)).map(drop)
+    }
+
+    /// Calls an agent's done-callback soon, in the loop in which it was given.
+    pub fn call_back(agent: &Bound<'_, AgentRef>, callback: &Callback) -> PyResult<()> {
         let py = agent.py();
-        let home = self.home(py)?;
         let keywords = PyDict::new(py);
-        keywords.set_item(intern!(py, "context"), context)?;
-        let how = if home.thread == current::thread_token() { "call_soon" } else { "call_soon_threadsafe" };
-        home.event_loop.bind(py).call_method(how, (callback, agent), Some(&keywords)).map(drop)
+        keywords.set_item(intern!(py, "context"), &callback.context)?;
+        let event_loop = match &callback.event_loop {
+            Some(event_loop) => event_loop.bind(py),
+            None => agent.get().runtime.get().home_place(py)?.event_loop.bind(py),
+        };
+        let here = interop::running_loop(py)?.is_some_and(|running| running.is(event_loop));
+        let how = if here { "call_soon" } else { "call_soon_threadsafe" };
+        event_loop.call_method(how, (&callback.function, agent), Some(&keywords)).map(drop)
     }
 
     /// Tells of a mailbox that has reached one of its marks.
@@ -183,16 +199,6 @@ impl Runtime {
         let py = agent.py();
         let runtime = agent.get().runtime.bind(py);
         if let Err(error) = runtime.call_method1(intern!(py, "_on_watermark"), (agent, high, depth)) {
-            errors::unraisable(py, error, Some(agent));
-        }
-    }
-
-    /// Tells of an agent that has kept everybody else from running.
-    #[cold]
-    fn tell_slow_step(agent: &Bound<'_, AgentRef>, took: Duration) {
-        let py = agent.py();
-        let runtime = agent.get().runtime.bind(py);
-        if let Err(error) = runtime.call_method1(intern!(py, "_on_slow_step"), (agent, took.as_secs_f64())) {
             errors::unraisable(py, error, Some(agent));
         }
     }
@@ -272,73 +278,6 @@ impl Runtime {
             Self::look_for_quiet(agent.get().runtime.bind(agent.py()));
         }
     }
-
-    #[inline]
-    pub fn on_home_thread(&self) -> bool {
-        self.home_thread.load(Ordering::Relaxed) == current::thread_token()
-    }
-
-    /// Runs agents until the slice is over; an error is one that must leave the loop.
-    ///
-    /// To read the clock costs as much as to run a small agent: while runs are short it is read for each 16th only.
-    fn run_slice(
-        &self,
-        py: Python<'_>,
-        event_loop: &Bound<'_, PyAny>,
-        put_off: &mut Vec<Py<AgentRef>>,
-    ) -> PyResult<()> {
-        let mut now = Instant::now();
-        let end = now + SLICE;
-        let (mut runs, mut glance_at, mut result) = (0, 1, Ok(()));
-        let chance = self.chance.get();
-        let slow_step = self.slow_step.load(Ordering::Relaxed);
-        let steps = chance.map_or(SLICE_STEPS, |chance| chance.lock().up_to(SLICE_STEPS));
-        while runs < steps {
-            let (agent, budget) = match chance {
-                // SAFETY: the pump runs on the home thread.
-                None => (unsafe { self.queue.pop() }, Budget::starting(now)),
-                Some(chance) => {
-                    let mut chance = chance.lock();
-                    let budget = Budget::of_messages(chance.up_to(budget::MESSAGES));
-                    // SAFETY: as above.
-                    (unsafe { self.queue.pop_any(&mut chance) }, budget)
-                }
-            };
-            let Some(agent) = agent else {
-                break;
-            };
-            let agent = agent.into_bound(py);
-            runs += 1;
-            let began = (slow_step > 0).then(Instant::now);
-            let after = step::run(&agent, event_loop, budget);
-            if let Some(took) = began.map(|began| began.elapsed())
-                && took.as_nanos() >= u128::from(slow_step)
-            {
-                Self::tell_slow_step(&agent, took);
-            }
-            match after {
-                Ok(After::Nothing) => {}
-                // SAFETY: as above.
-                Ok(After::Requeue) => unsafe { self.queue.push_local(agent.unbind()) },
-                Ok(After::NextTurn) => put_off.push(agent.unbind()),
-                Err(fatal) => {
-                    result = Err(fatal);
-                    break;
-                }
-            }
-            if runs == glance_at && chance.is_none() {
-                let then = std::mem::replace(&mut now, Instant::now());
-                if now >= end {
-                    break;
-                }
-                glance_at += if now - then < GLANCE { GLANCE_RUNS } else { 1 };
-            }
-        }
-        // Only the pump writes these.
-        self.runs.store(self.runs.load(Ordering::Relaxed) + u64::from(runs), Ordering::Relaxed);
-        self.slices.store(self.slices.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        result
-    }
 }
 
 #[pymethods]
@@ -347,12 +286,14 @@ impl Runtime {
     #[pyo3(signature = (*_args, **_keywords))]
     fn new(_args: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
         Self {
-            queue: RunQueue::new(),
-            run: Run::new(),
-            home: PyOnceLock::new(),
-            home_thread: AtomicUsize::new(0),
+            home: Machine::new(0),
+            others: OnceLock::new(),
+            scheduler: OnceLock::new(),
+            processors: Guarded::new(Processors::default()),
+            many: AtomicBool::new(false),
+            armed: AtomicUsize::new(0),
+            loads: OnceLock::new(),
             phase: AtomicU8::new(NEW),
-            pumping: AtomicBool::new(false),
             chance: OnceLock::new(),
             slow_step: AtomicU64::new(0),
             interceptor: Guarded::new(None),
@@ -361,8 +302,6 @@ impl Runtime {
             quiet: AtomicBool::new(false),
             register: Guarded::new(Register::default()),
             messages: AtomicU64::new(0),
-            runs: AtomicU64::new(0),
-            slices: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
         }
     }
@@ -370,7 +309,8 @@ impl Runtime {
     /// Starts an agent.
     ///
     /// A plain call, nothing to await: the agent's first step comes when the event loop turns.
-    #[pyo3(signature = (behaviour, /, *args, mailbox = 1000, high = None, low = None, overflow = None, name = None))]
+    #[pyo3(signature = (behaviour, /, *args, mailbox = 1000, high = None, low = None, overflow = None, name = None,
+                        priority = None, pinned = false))]
     #[expect(clippy::too_many_arguments, reason = "they are the keywords of one Python call")]
     pub fn spawn<'py>(
         slf: &Bound<'py, Self>,
@@ -381,6 +321,8 @@ impl Runtime {
         low: Option<i64>,
         overflow: Option<&str>,
         name: Option<Py<PyString>>,
+        priority: Option<&str>,
+        pinned: bool,
     ) -> PyResult<Bound<'py, AgentRef>> {
         let py = slf.py();
         let this = slf.get();
@@ -394,6 +336,11 @@ impl Runtime {
                 .map_err(|error| errors::make(errors::limits_error(py), (error.to_string(),)))?
         };
         let overflow = overflow.map_or(Ok(Overflow::Wait), overflow_named)?;
+        let level = priority.map_or(Ok(Level::Normal), level_named)?;
+        let affinity = Affinity::new(level);
+        if pinned {
+            affinity.pin(this.machine_of_this_thread().unwrap_or(&this.home).index);
+        }
         let body = make_body(behaviour, args)?;
         // SAFETY: returns a new reference, or null with an error.
         let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }?;
@@ -402,6 +349,7 @@ impl Runtime {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             state: TaskState::scheduled(),
             signals: AtomicU8::new(0),
+            affinity,
             place: AtomicU32::new(u32::MAX),
             runtime: slf.clone().unbind(),
             behaviour: behaviour.clone().unbind(),
@@ -420,7 +368,11 @@ impl Runtime {
             mailbox.set_owner(&agent);
         }
         this.register(&agent);
-        this.enqueue(py, agent.clone().unbind());
+        if this.many.load(Ordering::Relaxed) {
+            this.enqueue_among_many(py, agent.clone().unbind(), level, false);
+        } else {
+            this.enqueue(py, agent.clone().unbind(), level);
+        }
         Ok(agent)
     }
 
@@ -437,32 +389,85 @@ impl Runtime {
     fn _kill_all<'py>(slf: &Bound<'py, Self>) -> Vec<Bound<'py, AgentRef>> {
         let agents = slf.get().agents(slf.py());
         if !agents.is_empty() {
-            Self::call_pump(slf, "call_soon");
+            Self::call_pump(slf, &slf.get().home);
         }
         agents.into_iter().filter(AgentRef::kill).collect()
     }
 
-    /// Binds the runtime to the loop that runs on this thread, and makes it this context's current runtime.
-    fn _start(slf: &Bound<'_, Self>) -> PyResult<()> {
+    /// Binds the runtime to the loop that runs on this thread, and makes it this context's current runtime; the threads
+    /// of the other workers have to join.
+    #[pyo3(signature = (workers, stand_ins, *, lifo, steal, throttle, interval, batch))]
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of one Python call")]
+    fn _start(
+        slf: &Bound<'_, Self>,
+        workers: usize,
+        stand_ins: usize,
+        lifo: bool,
+        steal: bool,
+        throttle: bool,
+        interval: Option<u32>,
+        batch: bool,
+    ) -> PyResult<()> {
         let py = slf.py();
-        if slf.get().phase.load(Ordering::Acquire) != NEW {
-            let text = "expected a runtime that was not started before, got one that was: make a new one";
-            return Err(errors::make(errors::runtime_stopped(py), (text,)));
-        }
+        let this = slf.get();
+        debug_assert!((1..=MOST_MACHINES).contains(&(2 * workers + stand_ins)), "checked by the caller");
         let Some(event_loop) = interop::running_loop(py)? else {
             let text = "expected a running event loop to start the runtime in, found none on this thread";
             return Err(errors::make(errors::no_runtime(py), (text,)));
         };
-        let empty = errors::import(py, "contextvars")?.getattr("Context")?.call0()?;
-        let thread = current::thread_token();
-        let home = Home { event_loop: event_loop.unbind(), context: empty.unbind(), thread };
-        let this = slf.get();
-        if this.home.set(py, home).is_ok() {
-            current::set_runtime(slf)?;
-            this.home_thread.store(thread, Ordering::Release);
-            this.phase.store(RUNNING, Ordering::Release);
+        let settings = Settings { workers, lifo, steal, throttle, interval, batch };
+        if this.scheduler.set(Scheduler::new(settings)).is_err() {
+            let text = "expected a runtime that was not started before, got one that was: make a new one";
+            return Err(errors::make(errors::runtime_stopped(py), (text,)));
         }
+        // One more for each worker, whose loop may fail.
+        let _ = this.others.set((1..2 * workers + stand_ins).map(|_| OnceLock::new()).collect());
+        let _ = this.loads.set((0..=workers).map(|_| Load::default()).collect());
+        *this.processors.lock() = Processors::new(workers, stand_ins);
+        this.many.store(workers > 1, Ordering::Release);
+        for worker in 1..workers {
+            this.prepare_machine(worker);
+            this.machine(worker).take(worker);
+        }
+        this.home.take(0);
+        this.home.join(py, event_loop)?;
+        current::set_runtime(slf)
+    }
+
+    /// All workers are there: agents may be spawned.
+    fn _started(&self) {
+        self.phase.store(RUNNING, Ordering::Release);
+    }
+
+    /// The calling thread, with the loop that runs on it, becomes the machine of this number.
+    fn _join(slf: &Bound<'_, Self>, index: usize) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let Some(event_loop) = interop::running_loop(py)? else {
+            return Err(errors::make(errors::no_runtime(py), ("expected a running event loop, found none",)));
+        };
+        let machine = this.machine(index);
+        machine.join(py, event_loop)?;
+        machine.employ_thread(this);
+        if index >= this.scheduler().workers() {
+            let processor = this.processors.lock().arrived(index);
+            if let Some(processor) = processor {
+                machine.take(processor);
+            }
+        }
+        Self::call_pump(slf, machine);
         Ok(())
+    }
+
+    /// The calling thread was the machine of this number, and is no more.
+    fn _part(&self, index: usize) {
+        self.machine(index).leave();
+    }
+
+    /// The thread of a machine could not be started.
+    fn _will_not_come(&self, index: usize) {
+        self.processors.lock().will_not_come(index);
+        self.armed.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Refuses new agents from now on.
@@ -473,6 +478,38 @@ impl Runtime {
     /// Refuses everything from now on.
     fn _end_stop(&self) {
         self.phase.store(STOPPED, Ordering::Release);
+    }
+
+    /// The process has been forked, and this is the child: the threads and loops of the runtime are the parent's.
+    fn _forked(&self) {
+        if self.phase.swap(FORKED, Ordering::AcqRel) != STOPPED {
+            // Every delivery takes a closer look from now on.
+            self.intercepts.store(true, Ordering::Relaxed);
+        } else {
+            self.phase.store(STOPPED, Ordering::Release);
+        }
+    }
+
+    /// A worker's event loop is gone: what is bound to it goes on in the home loop, with this error. In the home loop.
+    fn _lose(slf: &Bound<'_, Self>, index: usize, error: &Bound<'_, PyBaseException>) {
+        let py = slf.py();
+        let this = slf.get();
+        this.machine(index).leave();
+        this.many.store(true, Ordering::Release);
+        for agent in this.agents(py) {
+            if agent.get().affinity.pinned() == Some(index) && !agent.get().state.is_done() {
+                agent.get().affinity.pin(0);
+                finish::forget_future(&agent);
+                step::throw_next(&agent, PyErr::from_value(error.clone().into_any()));
+                AgentRef::signal(&agent, 0);
+            }
+        }
+        let stranded = std::mem::take(&mut *this.machine(index).pinned.lock());
+        for agent in stranded {
+            let level = agent.get().affinity.level();
+            this.enqueue_among_many(py, agent, level, false);
+        }
+        this.retire(slf, this.machine(index));
     }
 
     /// "new", "running", "stopping" or "stopped".
@@ -512,8 +549,8 @@ impl Runtime {
     fn _watch_quiet(slf: &Bound<'_, Self>, now: bool) {
         let this = slf.get();
         this.quiet.store(true, Ordering::Relaxed);
-        if now && this.queue.arm() {
-            Self::call_pump(slf, "call_soon");
+        if now {
+            this.arm(slf, &this.home);
         }
     }
 
@@ -538,55 +575,47 @@ impl Runtime {
         let living = agents.iter().map(|agent| agent.get().shared.lock()).filter(|shared| !shared.has_ended());
         let messages =
             self.messages.load(Ordering::Relaxed) + living.map(|shared| shared.queue.received()).sum::<u64>();
+        let loads = self.loads.get().into_iter().flatten().map(Load::read);
+        let (runs, slices) = loads.fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1));
         let register = self.register.lock();
-        (
-            register.agents.len(),
-            register.spawned,
-            register.failed,
-            messages,
-            self.runs.load(Ordering::Relaxed),
-            self.slices.load(Ordering::Relaxed),
-            self.dead_letters.load(Ordering::Relaxed),
-        )
+        let dead_letters = self.dead_letters.load(Ordering::Relaxed);
+        (register.agents.len(), register.spawned, register.failed, messages, runs, slices, dead_letters)
     }
 
-    /// The loop's callback that runs agents.
-    fn _pump(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
-        let this = slf.get();
-        let home = this.home(py)?;
-        if home.thread != current::thread_token() || this.pumping.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        let event_loop = home.event_loop.bind(py);
-        // Agents that want the loop to turn first.
-        let mut put_off = Vec::new();
-        let outer = this.run.enter();
-        let slice = AssertUnwindSafe(|| this.run_slice(py, event_loop, &mut put_off));
-        // After a panic, which is a mistake of ours in one agent's step, the others go on.
-        let result = catch_unwind(slice).unwrap_or_else(|_| Err(PySystemError::new_err(errors::PANIC)));
-        this.run.end();
-        Run::leave(outer);
-        interop::leave_task(py, event_loop)?;
-        for agent in put_off {
-            // SAFETY: this is the home thread.
-            unsafe { this.queue.push_local(agent) };
-        }
-        this.pumping.store(false, Ordering::Relaxed);
-        // SAFETY: as above.
-        if unsafe { this.queue.disarm() } {
-            Self::call_pump(slf, "call_soon");
-        } else if this.quiet.swap(false, Ordering::Relaxed) {
-            slf.call_method0(intern!(py, "_on_quiet"))?;
-        }
-        result
+    /// What each worker has done, as keywords of `WorkerStatistics`.
+    fn _worker_statistics<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let Some(scheduler) = self.scheduler.get() else { return Ok(Vec::new()) };
+        let each = self.loads.get().into_iter().flatten().take(scheduler.workers()).enumerate();
+        each.map(|(processor, load)| {
+            let (runs, slices, nanoseconds) = load.read();
+            let counts = scheduler.counts(processor);
+            let keywords = PyDict::new(py);
+            keywords.set_item("runs", runs)?;
+            keywords.set_item("slices", slices)?;
+            keywords.set_item("busy", nanoseconds as f64 / 1e9)?;
+            keywords.set_item("depth", scheduler.depth(processor))?;
+            keywords.set_item("searches", counts.searches)?;
+            keywords.set_item("steals", counts.steals)?;
+            keywords.set_item("stolen", counts.stolen)?;
+            keywords.set_item("parks", counts.parks)?;
+            keywords.set_item("wakes", counts.wakes)?;
+            keywords.set_item("batches", counts.batches)?;
+            keywords.set_item("batched", counts.batched)?;
+            keywords.set_item("overflows", counts.overflows)?;
+            keywords.set_item("lifo_hits", counts.lifo_hits)?;
+            Ok(keywords)
+        })
+        .collect()
+    }
+
+    /// The callback of a machine's loop that runs agents.
+    fn _pump(slf: &Bound<'_, Self>, machine: usize) -> PyResult<()> {
+        Self::pump(slf, slf.get().machine(machine))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // SAFETY: the collector runs on an attached thread; the token only reads what was set long ago.
-        if let Some(home) = self.home.get(unsafe { Python::assume_attached() }) {
-            visit.call(&home.event_loop)?;
-            visit.call(&home.context)?;
+        for machine in self.machines() {
+            machine.traverse(&visit)?;
         }
         if let Some(interceptor) = self.interceptor.try_lock() {
             visit.call(&*interceptor)?;
@@ -594,11 +623,13 @@ impl Runtime {
         let mut result = Ok(());
         // SAFETY: the collector runs while nobody changes the queue: under the GIL, or with the world stopped.
         unsafe {
-            self.queue.visit_local(|agent| {
-                if result.is_ok() {
-                    result = visit.call(agent);
-                }
-            });
+            if let Some(scheduler) = self.scheduler.get() {
+                scheduler.visit(|agent| {
+                    if result.is_ok() {
+                        result = visit.call(agent);
+                    }
+                });
+            }
         }
         result
     }
@@ -611,7 +642,11 @@ impl Runtime {
             let text = "expected a runtime that was started, got one that was not: use `async with Runtime()`";
             return errors::make(errors::no_runtime(py), (text,));
         }
-        let text = "expected a runtime that runs, got one that is stopping or has stopped: it starts no more agents";
+        let text = if self.has_forked() {
+            "expected a runtime of this process, got one of the process that this one was forked from"
+        } else {
+            "expected a runtime that runs, got one that is stopping or has stopped: it starts no more agents"
+        };
         errors::make(errors::runtime_stopped(py), (text,))
     }
 }

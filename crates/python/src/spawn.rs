@@ -14,7 +14,9 @@ use crate::{alloc, current, errors, interop};
 
 /// Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
 #[pyfunction]
-#[pyo3(signature = (behaviour, /, *args, mailbox = 1000, high = None, low = None, overflow = None, name = None))]
+#[pyo3(signature = (behaviour, /, *args, mailbox = 1000, high = None, low = None, overflow = None, name = None,
+                    priority = None, pinned = false))]
+#[expect(clippy::too_many_arguments, reason = "they are the keywords of one Python call")]
 pub fn spawn<'py>(
     behaviour: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
@@ -23,9 +25,11 @@ pub fn spawn<'py>(
     low: Option<i64>,
     overflow: Option<&str>,
     name: Option<Py<PyString>>,
+    priority: Option<&str>,
+    pinned: bool,
 ) -> PyResult<Bound<'py, AgentRef>> {
     let runtime = current::current_runtime(behaviour.py())?;
-    Runtime::spawn(&runtime, behaviour, args, mailbox, high, low, overflow, name)
+    Runtime::spawn(&runtime, behaviour, args, mailbox, high, low, overflow, name, priority, pinned)
 }
 
 pub fn overflow_named(name: &str) -> PyResult<Overflow> {

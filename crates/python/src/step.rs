@@ -15,6 +15,7 @@ use remuda_kernel::budget::Budget;
 use crate::agent::{AgentRef, BLOCKED, CANCEL, KILL, THROW};
 use crate::ask::{self, Request};
 use crate::body::{Body, Handling};
+use crate::machine::{Machine, Place};
 use crate::mailbox::{Taken, take_for_receive};
 use crate::{awaitable, errors, finish, interop};
 
@@ -38,7 +39,7 @@ enum Step {
 
 /// Runs an agent. An error is one that must end the event loop: `KeyboardInterrupt` or `SystemExit`.
 #[inline]
-pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, budget: Budget) -> PyResult<After> {
+pub fn run(agent: &Bound<'_, AgentRef>, machine: &Machine, place: &Place, budget: Option<Budget>) -> PyResult<After> {
     let py = agent.py();
     let this = agent.get();
     if !this.state.start() {
@@ -50,22 +51,24 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, budget: B
         // Somebody else's wake-up came late: the agent waits for its future, which will schedule it.
         return Ok(park(agent));
     }
-    interop::enter_task(py, event_loop, agent)?;
-    let current = &this.runtime.get().run;
-    current.begin(agent, budget);
+    interop::enter_task(py, place.event_loop.bind(py), agent)?;
+    machine.run.begin(agent, budget);
     // SAFETY: the agent's own context, which is entered nowhere else: only one thread runs the agent.
     let entered = unsafe { ffi::PyContext_Enter(this.context.as_ptr()) };
     let after = match entered {
         0 if signals & KILL != 0 => Err(Ended::Killed(finish::kill(agent))),
-        0 => advance(agent, signals),
+        0 => advance(agent, machine, signals),
         _ => Err(Ended::With(PyErr::fetch(py))),
     };
     if entered == 0 {
         // SAFETY: entered just above.
         unsafe { ffi::PyContext_Exit(this.context.as_ptr()) };
     }
-    current.end();
+    machine.run.end();
     awaitable::forget_last_value();
+    if machine.blocked.load(Ordering::Relaxed) {
+        end_blocking(agent, machine, after.is_ok());
+    }
     match after {
         Ok(After::Nothing) => Ok(park(agent)),
         Ok(after) => {
@@ -89,6 +92,19 @@ pub fn run(agent: &Bound<'_, AgentRef>, event_loop: &Bound<'_, PyAny>, budget: B
     }
 }
 
+/// The step is over, and the agent's `with blocking()` is not: the block ends here, and the agent is told.
+#[cold]
+fn end_blocking(agent: &Bound<'_, AgentRef>, machine: &Machine, goes_on: bool) {
+    agent.get().runtime.get().take_processor_back(machine);
+    if goes_on {
+        let name = AgentRef::display(agent);
+        let text = format!("expected no await inside `with remuda.blocking()`, but {name} awaits something there");
+        throw_next(agent, errors::make(errors::behaviour_error(agent.py()), (text,)));
+        // The run that is about to end finds itself notified.
+        AgentRef::schedule(agent);
+    }
+}
+
 /// How an agent's program ended.
 pub enum Ended {
     Well(Py<PyAny>),
@@ -101,7 +117,7 @@ fn park(agent: &Bound<'_, AgentRef>) -> After {
 }
 
 #[inline]
-fn advance(agent: &Bound<'_, AgentRef>, signals: u8) -> Result<After, Ended> {
+fn advance(agent: &Bound<'_, AgentRef>, machine: &Machine, signals: u8) -> Result<After, Ended> {
     let py = agent.py();
     // SAFETY: this thread has moved the agent to RUNNING, and nothing below keeps a reference into the body while Python
     // runs: what is needed is copied out.
@@ -113,16 +129,16 @@ fn advance(agent: &Bound<'_, AgentRef>, signals: u8) -> Result<After, Ended> {
         // SAFETY: as above.
         let coroutine = unsafe { Borrowed::from_ptr(py, coroutine) };
         return match resume(agent, &coroutine, signals) {
-            Step::Yielded(yielded) => Ok(wait_for(agent, yielded)),
+            Step::Yielded(yielded) => Ok(wait_for(agent, machine, yielded)),
             Step::Returned(value) => Err(Ended::Well(value)),
             Step::Raised(error) => Err(Ended::With(error)),
         };
     }
-    receive(agent, body, signals)
+    receive(agent, machine, body, signals)
 }
 
 /// Runs an agent with `receive`: message by message, until there is none or the budget is used up.
-fn receive(agent: &Bound<'_, AgentRef>, body: *mut Body, mut signals: u8) -> Result<After, Ended> {
+fn receive(agent: &Bound<'_, AgentRef>, machine: &Machine, body: *mut Body, mut signals: u8) -> Result<After, Ended> {
     let py = agent.py();
     loop {
         // SAFETY: as in `advance`.
@@ -136,7 +152,7 @@ fn receive(agent: &Bound<'_, AgentRef>, body: *mut Body, mut signals: u8) -> Res
         if let Some(coroutine) = coroutine {
             let step = resume(agent, &coroutine, std::mem::take(&mut signals));
             if let Step::Yielded(yielded) = step {
-                return Ok(wait_for(agent, yielded));
+                return Ok(wait_for(agent, machine, yielded));
             }
             // SAFETY: as in `advance`.
             let handled = match unsafe { &mut *body } {
@@ -156,7 +172,7 @@ fn receive(agent: &Bound<'_, AgentRef>, body: *mut Body, mut signals: u8) -> Res
         {
             return Err(Ended::With(error));
         }
-        if !agent.get().runtime.get().run.pay() {
+        if !machine.run.pay() {
             return Ok(After::Requeue);
         }
         let message = match take_for_receive(agent) {
@@ -264,7 +280,7 @@ fn take_throw(agent: &Bound<'_, AgentRef>, signals: u8) -> Option<PyErr> {
 
 /// Sees to it that the agent goes on after what it yielded.
 #[inline]
-fn wait_for(agent: &Bound<'_, AgentRef>, yielded: Py<PyAny>) -> After {
+fn wait_for(agent: &Bound<'_, AgentRef>, machine: &Machine, yielded: Py<PyAny>) -> After {
     let py = agent.py();
     if yielded.is(interop::park(py)) {
         return After::Nothing;
@@ -275,7 +291,7 @@ fn wait_for(agent: &Bound<'_, AgentRef>, yielded: Py<PyAny>) -> After {
     if yielded.is_none(py) {
         return After::NextTurn;
     }
-    match wait_for_future(agent, yielded.bind(py)) {
+    match wait_for_future(agent, machine, yielded.bind(py)) {
         Ok(()) => After::Nothing,
         Err(error) => {
             throw_next(agent, error);
@@ -294,7 +310,7 @@ pub fn throw_next(agent: &Bound<'_, AgentRef>, error: PyErr) {
     this.signals.fetch_or(THROW, Ordering::AcqRel);
 }
 
-fn wait_for_future(agent: &Bound<'_, AgentRef>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+fn wait_for_future(agent: &Bound<'_, AgentRef>, machine: &Machine, future: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = agent.py();
     let this = agent.get();
     let Some(blocking) = future.getattr_opt(intern!(py, "_asyncio_future_blocking"))?.filter(|flag| !flag.is_none())
@@ -312,9 +328,9 @@ fn wait_for_future(agent: &Bound<'_, AgentRef>, future: &Bound<'_, PyAny>) -> Py
             "yield was used instead of yield from in agent {name} with {future:?}"
         )));
     }
-    let home = this.runtime.get().event_loop(py)?;
+    let place = machine.place(py).expect("a machine that runs agents has joined");
     if let Some(get_loop) = future.getattr_opt(intern!(py, "get_loop"))?
-        && !get_loop.call0()?.is(&home)
+        && !get_loop.call0()?.is(&place.event_loop)
     {
         let name = AgentRef::display(agent);
         return Err(PyRuntimeError::new_err(format!(
@@ -322,12 +338,14 @@ fn wait_for_future(agent: &Bound<'_, AgentRef>, future: &Bound<'_, PyAny>) -> Py
         )));
     }
     future.setattr(intern!(py, "_asyncio_future_blocking"), false)?;
+    // What it has begun in this loop is only for this loop's thread: from now on so is the agent.
+    this.affinity.pin(machine.index);
     let old = this.shared.lock().extra().waiting_on.replace(future.clone().unbind());
     drop(old);
     // Set before the callback is: on another thread it may come at once.
     this.signals.fetch_or(BLOCKED, Ordering::AcqRel);
     let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "context"), this.runtime.get().context(py)?)?;
+    keywords.set_item(intern!(py, "context"), &place.context)?;
     let wakeup = agent.getattr(intern!(py, "_wakeup"))?;
     if let Err(error) = future.call_method(intern!(py, "add_done_callback"), (wakeup,), Some(&keywords)) {
         this.signals.fetch_and(!BLOCKED, Ordering::AcqRel);
@@ -337,15 +355,21 @@ fn wait_for_future(agent: &Bound<'_, AgentRef>, future: &Bound<'_, PyAny>) -> Py
     }
     if this.signals.load(Ordering::Acquire) & CANCEL != 0 {
         let message = this.shared.lock().extra().cancel_message.as_ref().map(|message| message.clone_ref(py));
-        let keywords = PyDict::new(py);
-        if let Some(message) = message {
-            keywords.set_item(intern!(py, "msg"), message)?;
-        }
-        if future.call_method(intern!(py, "cancel"), (), Some(&keywords))?.is_truthy()? {
+        if cancel_future(future, message)? {
             this.signals.fetch_and(!CANCEL, Ordering::AcqRel);
         }
     }
     Ok(())
+}
+
+/// Cancels a future, in its own loop. False: it can't be.
+pub fn cancel_future(future: &Bound<'_, PyAny>, message: Option<Py<PyAny>>) -> PyResult<bool> {
+    let py = future.py();
+    let keywords = PyDict::new(py);
+    if let Some(message) = message {
+        keywords.set_item(intern!(py, "msg"), message)?;
+    }
+    future.call_method(intern!(py, "cancel"), (), Some(&keywords))?.is_truthy()
 }
 
 /// The future that the agent waited for is done.
