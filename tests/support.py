@@ -5,7 +5,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, overload
 
 import pytest
 import uvloop
@@ -15,6 +15,10 @@ import remuda
 Log = list[Any]
 
 
+@overload
+def in_runtime(test: Callable[..., Coroutine[Any, Any, None]], /) -> Any: ...
+@overload
+def in_runtime(**options: Any) -> Callable[[Callable[..., Coroutine[Any, Any, None]]], Any]: ...
 def in_runtime(test: Callable[..., Coroutine[Any, Any, None]] | None = None, **options: Any) -> Any:
     """Makes a test out of `async def test(runtime, ...)`: it runs inside the block of a runtime with these options."""
     if test is None:

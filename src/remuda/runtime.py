@@ -21,7 +21,7 @@ from remuda import _kernel
 from remuda._kernel import AgentRef, current_agent
 from remuda.all_tasks import show_agents_of
 from remuda.errors import DeadlockDetected, RuntimeStopped, WorkerFailed
-from remuda.scheduling import MOST_THREADS, Scheduling, default_workers
+from remuda.scheduling import Scheduling, check_count, default_workers
 from remuda.statistics import (
     DeadLetter,
     RuntimeStatistics,
@@ -65,7 +65,8 @@ class Runtime(_kernel.Runtime):
         scheduling: The scheduler's heuristics, which can be switched off.
 
     Raises:
-        ValueError: `on_failure` is none of the two, a number is out of range.
+        ValueError: `on_failure` is none of the two, or a number is out of range.
+        TypeError: A number of threads is no int.
 
     Examples:
         >>> import asyncio, remuda
@@ -94,12 +95,8 @@ class Runtime(_kernel.Runtime):
     ) -> None:
         if workers is None:
             workers = default_workers()
-        if not 1 <= workers <= MOST_THREADS:
-            raise ValueError(f"expected 1 <= workers <= {MOST_THREADS}, got {workers!r}")
-        if not 0 <= blocking_threads <= MOST_THREADS:
-            raise ValueError(
-                f"expected 0 <= blocking_threads <= {MOST_THREADS}, got {blocking_threads!r}"
-            )
+        check_count("workers", workers, least=1)
+        check_count("blocking_threads", blocking_threads, least=0)
         if on_failure not in ("log", "raise"):
             raise ValueError(f"expected on_failure to be 'log' or 'raise', got {on_failure!r}")
         if not deadline >= 0:

@@ -7,12 +7,12 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["MOST_THREADS", "Priority", "Scheduling", "default_workers"]
+__all__ = ["Priority", "Scheduling", "check_count", "default_workers"]
 
 Priority = Literal["low", "normal", "high"]
 
-MOST_THREADS = 1024
-"""The most threads that a runtime may have: workers, and those that stand in for workers that block."""
+_MOST = 1024
+"""The most workers that a runtime may have, and the most threads that stand in for workers that block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,8 @@ def default_workers() -> int:
     text = os.environ.get("REMUDA_WORKERS")
     if text:
         workers = int(text) if text.isdecimal() else 0
-        if not 1 <= workers <= MOST_THREADS:
-            raise ValueError(
-                f"expected REMUDA_WORKERS to be from 1 to {MOST_THREADS}, got {text!r}"
-            )
+        if not 1 <= workers <= _MOST:
+            raise ValueError(f"expected REMUDA_WORKERS to be from 1 to {_MOST}, got {text!r}")
         return workers
     is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
     if is_gil_enabled():
@@ -64,3 +62,16 @@ def default_workers() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_count(name: str, count: object, *, least: int) -> None:
+    """Refuses a number of threads that makes no sense.
+
+    Raises:
+        TypeError: It is no int.
+        ValueError: It is below the least, or absurd.
+    """
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise TypeError(f"expected {name} to be an int, got {count!r}")
+    if not least <= count <= _MOST:
+        raise ValueError(f"expected {least} <= {name} <= {_MOST}, got {count}")

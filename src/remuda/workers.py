@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -32,8 +33,8 @@ __all__ = ["Workers", "watch_forks_of"]
 
 log = logging.getLogger("remuda")
 
-_AT_EXIT = 2.0
-"""Seconds that threads get to leave when the interpreter exits."""
+_PATIENCE = 2.0
+"""Seconds that threads get to leave when the interpreter exits, and that a thread which dies waits to be heard."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -80,10 +81,18 @@ class Workers:
     def stand_in(self, index: int) -> None:
         """Starts a thread that stands in for a worker that blocks. Called by the kernel, on any thread."""
         try:
-            self._start(index)
+            self._start(index).joined.add_done_callback(
+                lambda joined: self._stands_in(index, joined)
+            )
         except WorkerFailed:
             self._runtime._will_not_come(index)
             raise
+
+    def _stands_in(self, index: int, joined: Future[None]) -> None:
+        error = joined.exception()
+        if error is not None:
+            self._runtime._will_not_come(index)
+            log.error("no thread stands in for a worker that blocks", exc_info=error)
 
     def _start(self, index: int) -> _Worker:
         worker = _Worker(self, index)
@@ -112,7 +121,7 @@ class Workers:
     def stop_at_exit(self) -> None:
         """The same where no loop runs any more; a thread that is stuck is left behind."""
         for worker in self._leave():
-            worker.join(_AT_EXIT)
+            worker.join(_PATIENCE)
 
     def _leave(self) -> list[_Worker]:
         with self._lock:
@@ -159,37 +168,53 @@ class _Worker(threading.Thread):
     def _run(self) -> None:
         runner = asyncio.Runner(loop_factory=self._workers._loop_factory)
         try:
-            self._loop = runner.get_loop()
+            loop = runner.get_loop()
+            if not isinstance(loop, asyncio.AbstractEventLoop):
+                raise TypeError(f"expected an event loop, got {loop!r}")
+            self._loop = loop
         except BaseException as error:
             failed = WorkerFailed(
                 f"expected loop_factory to make an event loop for worker {self._index}, but it raised {error!r}"
             )
             failed.__cause__ = error
-            self._fail(failed)
+            self.joined.set_exception(failed)
             return
         try:
-            with runner:
-                while not self._told.is_set():
-                    try:
-                        runner.run(self._serve())
-                    except (SystemExit, KeyboardInterrupt) as error:
-                        self._workers.tell_home(_raise, error)
-                    except RuntimeError:
-                        if self._told.is_set() or self._loop.is_closed():
-                            raise
-                        log.warning(
-                            "somebody has stopped the loop of worker %d: it goes on", self._index
-                        )
+            self._run_loop(runner)
         except BaseException as error:
-            self._fail(error)
-        finally:
+            # First what is bound to the loop goes elsewhere: to close the loop is to cancel what is left.
             self._workers._runtime._part(self._index)
+            self._fail(error)
+            with contextlib.suppress(BaseException):
+                runner.close()
+        else:
+            runner.close()
+            self._workers._runtime._part(self._index)
+
+    def _run_loop(self, runner: asyncio.Runner) -> None:
+        while not self._told.is_set():
+            try:
+                runner.run(self._serve())
+            except (SystemExit, KeyboardInterrupt) as error:
+                self._workers.tell_home(_raise, error)
+            except RuntimeError:
+                if self._told.is_set() or runner.get_loop().is_closed():
+                    raise
+                log.warning("somebody has stopped the loop of worker %d: it goes on", self._index)
 
     def _fail(self, error: BaseException) -> None:
         if not self.joined.done():
             self.joined.set_exception(error)
-        if not self._told.is_set():
-            self._workers.tell_home(self._workers._lost, self._index, error)
+        elif not self._told.is_set():
+            told = threading.Event()
+            self._workers.tell_home(self._tell_lost, error, told)
+            told.wait(_PATIENCE)
+
+    def _tell_lost(self, error: BaseException, told: threading.Event) -> None:
+        try:
+            self._workers._lost(self._index, error)
+        finally:
+            told.set()
 
     async def _serve(self) -> None:
         self._left = asyncio.Event()

@@ -242,8 +242,9 @@ impl AgentRef {
         if slf.get().state.is_done() {
             return false;
         }
-        Self::close_intake(slf);
+        // First, so that it is scheduled at the level of control, and not by finding its mailbox closed.
         Self::signal(slf, KILL);
+        Self::close_intake(slf);
         true
     }
 

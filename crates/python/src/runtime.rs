@@ -93,13 +93,12 @@ impl Runtime {
 
     /// Makes a machine, whose thread is to be started; its pump counts as called.
     pub fn prepare_machine(&self, index: usize) {
-        let machine = Machine::new(index);
-        let first = machine.pump.arm();
-        debug_assert!(first);
-        self.armed.fetch_add(1, Ordering::AcqRel);
         let others = self.others.get().expect("made by the start");
-        let fresh = others.get(index - 1).is_some_and(|place| place.set(Box::new(machine)).is_ok());
-        debug_assert!(fresh, "a machine is made once");
+        // It is there already if its thread could not be started when it was needed last.
+        let machine = others[index - 1].get_or_init(|| Box::new(Machine::new(index)));
+        if machine.pump.arm() {
+            self.armed.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// The machines that were made.
@@ -466,8 +465,9 @@ impl Runtime {
 
     /// The thread of a machine could not be started.
     fn _will_not_come(&self, index: usize) {
-        self.processors.lock().will_not_come(index);
+        self.machine(index).pump.disarm();
         self.armed.fetch_sub(1, Ordering::AcqRel);
+        self.processors.lock().will_not_come(index);
     }
 
     /// Refuses new agents from now on.

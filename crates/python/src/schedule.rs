@@ -147,15 +147,17 @@ impl Runtime {
     /// True: nothing is left to do anywhere.
     pub fn end_pump(&self, runtime: &Bound<'_, Self>, machine: &Machine) -> bool {
         let mut again = !machine.pinned.lock().is_empty();
+        // The processor that sleeps, and that this machine keeps; any other that it has later was given to it to be run.
+        let mut asleep = None;
         if let Some(held) = machine.processor() {
-            again |= if machine.index < self.scheduler().workers() {
-                !self.sleeps(held)
+            if machine.index >= self.scheduler().workers() {
+                again |= self.stand_down(runtime, machine, held);
+            } else if self.sleeps(held) {
+                asleep = Some(held);
             } else {
-                self.stand_down(runtime, machine, held)
-            };
+                again = true;
+            }
         }
-        // From here on it may be given one.
-        let processor = machine.processor();
         if again {
             Self::call_pump(runtime, machine);
             return false;
@@ -163,7 +165,7 @@ impl Runtime {
         machine.pump.disarm();
         // Whoever has pushed something before that, and found the pump armed, relies on this second look.
         let woken = !machine.pinned.lock().is_empty()
-            || machine.processor().is_some_and(|held| processor != Some(held) || !self.scheduler().is_parked(held));
+            || machine.processor().is_some_and(|held| asleep != Some(held) || !self.scheduler().is_parked(held));
         if woken && machine.pump.arm() {
             Self::call_pump(runtime, machine);
             return false;

@@ -42,6 +42,10 @@ impl Runtime {
         if machine.pumping.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
+        if machine.pump.arm() {
+            // Nobody has armed it: it is called once more than it was asked for, by a stop for instance.
+            this.armed.fetch_add(1, Ordering::AcqRel);
+        }
         if machine.processor().is_none() && machine.index < this.scheduler().workers() {
             this.claim(machine);
         }

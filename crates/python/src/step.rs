@@ -99,6 +99,7 @@ fn end_blocking(agent: &Bound<'_, AgentRef>, machine: &Machine, goes_on: bool) {
     if goes_on {
         let name = AgentRef::display(agent);
         let text = format!("expected no await inside `with remuda.blocking()`, but {name} awaits something there");
+        finish::leave_future(agent);
         throw_next(agent, errors::make(errors::behaviour_error(agent.py()), (text,)));
         // The run that is about to end finds itself notified.
         AgentRef::schedule(agent);

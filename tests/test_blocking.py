@@ -1,0 +1,191 @@
+"""Code that blocks inside an agent: others go on, on a bounded number of threads, and the worker comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+import remuda
+from tests.support import Log, collect, in_runtime
+
+TIMEOUT = 20
+
+
+async def meet(mailbox: remuda.Mailbox[Any], barrier: threading.Barrier) -> str:
+    """An agent that blocks until others have come to the same place."""
+    with remuda.blocking():
+        barrier.wait(TIMEOUT)
+    return threading.current_thread().name
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("agents", [2, 9])
+def test_nothing_stalls_when_all_agents_block(workers: int, agents: int) -> None:
+    """Agents that block until all of them do are all run, whatever the number of workers."""
+
+    @in_runtime(workers=workers)
+    async def test(runtime: remuda.Runtime) -> None:
+        for _ in range(3):
+            barrier = threading.Barrier(agents)
+            names = [await agent for agent in [runtime.spawn(meet, barrier) for _ in range(agents)]]
+            assert len(set(names)) == agents
+
+    test()
+
+
+@in_runtime(workers=1, blocking_threads=2)
+async def test_the_number_of_threads_is_bounded(runtime: remuda.Runtime) -> None:
+    """At most `blocking_threads` threads stand in; further agents wait until one comes back."""
+    lock = threading.Lock()
+    now = most = 0
+
+    async def block(mailbox: remuda.Mailbox[Any]) -> None:
+        nonlocal now, most
+        with remuda.blocking():
+            with lock:
+                now += 1
+                most = max(most, now)
+            gate.wait(TIMEOUT)
+            with lock:
+                now -= 1
+
+    gate = threading.Event()
+    threading.Timer(0.05, gate.set).start()
+    agents = [runtime.spawn(block) for _ in range(20)]
+    for agent in agents:
+        await agent
+    assert 2 <= most <= 3
+    names = [thread.name for thread in threading.enumerate()]
+    assert sum(name.startswith("remuda-worker") for name in names) <= 2
+
+
+@in_runtime(workers=1, blocking_threads=0)
+async def test_without_threads_the_worker_blocks(runtime: remuda.Runtime) -> None:
+    """With no thread to stand in, a blocking section is an ordinary block of code."""
+
+    async def block(mailbox: remuda.Mailbox[Any]) -> str:
+        with remuda.blocking():
+            return threading.current_thread().name
+
+    assert await runtime.spawn(block) == threading.current_thread().name
+
+
+@in_runtime(workers=1)
+async def test_an_agent_that_has_blocked_goes_on_as_before(runtime: remuda.Runtime) -> None:
+    """Inside the section and after it, an agent sends, receives and awaits asyncio as ever."""
+    log: Log = []
+    keeper = runtime.spawn(collect, log)
+
+    async def work(mailbox: remuda.Mailbox[Any], gate: threading.Event) -> list[Any]:
+        with remuda.blocking():
+            gate.wait(TIMEOUT)
+            keeper.send_nowait("inside")
+            await keeper.send("inside, with room")
+        await keeper.send("after")
+        await asyncio.sleep(0.001)
+        return [await mailbox.recv() for _ in range(3)]
+
+    async def open_gate(mailbox: remuda.Mailbox[Any], gate: threading.Event) -> None:
+        gate.set()
+
+    for _ in range(20):
+        gate = threading.Event()
+        worker = runtime.spawn(work, gate)
+        for number in range(3):
+            worker.send_nowait(number)
+        opener = runtime.spawn(open_gate, gate)
+        assert await worker == [0, 1, 2]
+        await opener
+    await keeper.stop()
+    assert log == ["inside", "inside, with room", "after"] * 20
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_to_await_inside_is_an_error_that_is_told(workers: int) -> None:
+    """An agent that waits for something inside the section gets a BehaviourError there, and can go on."""
+
+    @in_runtime(workers=workers)
+    async def test(runtime: remuda.Runtime) -> None:
+        async def confuse(mailbox: remuda.Mailbox[Any], nap: bool) -> str:
+            with pytest.raises(remuda.BehaviourError, match="no await inside"), remuda.blocking():
+                await (asyncio.sleep(3600) if nap else mailbox.recv())
+            with remuda.blocking():
+                pass
+            return str(await mailbox.recv())
+
+        for nap in (True, False):
+            agents = [runtime.spawn(confuse, nap) for _ in range(5)]
+            await asyncio.sleep(0.01)
+            for agent in agents:
+                agent.send_nowait("well")
+            assert [await asyncio.wait_for(agent, TIMEOUT) for agent in agents] == ["well"] * 5
+
+    test()
+
+
+@in_runtime(workers=1)
+async def test_sections_nest_and_let_exceptions_through(runtime: remuda.Runtime) -> None:
+    """A section inside another does nothing more, and an exception leaves both."""
+
+    async def fail(mailbox: remuda.Mailbox[Any]) -> None:
+        with remuda.blocking():
+            with remuda.blocking():
+                pass
+            raise LookupError("from inside")
+
+    with pytest.raises(LookupError, match="from inside"):
+        await runtime.spawn(fail)
+
+
+def test_outside_of_agents_it_does_nothing() -> None:
+    """In a plain thread or task a blocking section is an ordinary block of code."""
+    with remuda.blocking():
+        pass
+
+    async def main() -> None:
+        with remuda.blocking():
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+@in_runtime(workers=1)
+async def test_a_receive_that_blocks_lets_others_run(runtime: remuda.Runtime) -> None:
+    """A plain `receive` may block too; messages to its agent wait, others' don't."""
+    gate = threading.Event()
+
+    class Blocker(remuda.Agent[int]):
+        def receive(self, message: int) -> int:
+            with remuda.blocking():
+                gate.wait(TIMEOUT)
+            return message
+
+    class Opener(remuda.Agent[None]):
+        def receive(self, message: None) -> None:
+            gate.set()
+
+    blocker, opener = runtime.spawn(Blocker), runtime.spawn(Opener)
+    answer = asyncio.ensure_future(blocker.ask(5))
+    await asyncio.sleep(0)
+    opener.send_nowait(None)
+    assert await asyncio.wait_for(answer, TIMEOUT) == 5
+
+
+@in_runtime(workers=1)
+async def test_the_stand_in_hands_the_worker_its_place_back(runtime: remuda.Runtime) -> None:
+    """When nobody blocks any more, agents run on the runtime's own thread again."""
+    barrier = threading.Barrier(4)
+    for agent in [runtime.spawn(meet, barrier) for _ in range(4)]:
+        await agent
+
+    async def where(mailbox: remuda.Mailbox[Any]) -> int:
+        return threading.get_ident()
+
+    for _ in range(1000):
+        if await runtime.spawn(where) == threading.get_ident():
+            break
+    here = [await runtime.spawn(where) == threading.get_ident() for _ in range(50)]
+    assert all(here)
