@@ -45,6 +45,8 @@ async def settle(runtime: remuda.Runtime, turns: int = 3) -> None:
     runs = -1
     while quiet < turns:
         await asyncio.sleep(0)
+        if len(runtime.statistics().workers) > 1:
+            await runtime._next_quiet(now=True)
         now = runtime.statistics().runs
         quiet = quiet + 1 if now == runs else 0
         runs = now
@@ -124,9 +126,9 @@ def in_an_agent(test: Callable[[], Coroutine[Any, Any, None]]) -> Any:
         async def main() -> None:
             async with remuda.Runtime() as runtime:
                 if form == "function":
-                    agent = runtime.spawn(behaviour)
+                    agent = runtime.spawn(behaviour, pinned=True)
                 else:
-                    agent = runtime.spawn(Performer)
+                    agent = runtime.spawn(Performer, pinned=True)
                     agent.send_nowait(test)
                 await asyncio.wait_for(agent, 30)
 

@@ -89,7 +89,7 @@ async def test_a_late_answer_is_ignored(runtime: remuda.Runtime) -> None:
 async def test_an_ask_times_out_before_there_is_room(runtime: remuda.Runtime) -> None:
     """The clock of `ask(timeout=)` runs while the request waits for room, which is then withdrawn."""
     gate = asyncio.Event()
-    agent = runtime.spawn(answer_after, gate, mailbox=1)
+    agent = runtime.spawn(answer_after, gate, mailbox=1, pinned=True)
     agent.send_nowait("fills it")
     with pytest.raises(remuda.AskTimeout):
         await agent.ask("question", timeout=0.001)
@@ -211,7 +211,7 @@ def test_a_request_dropped_by_policy_fails(policy: Any) -> None:
     @in_runtime
     async def check(runtime: remuda.Runtime) -> None:
         gate = asyncio.Event()
-        agent = runtime.spawn(answer_after, gate, mailbox=1, overflow=policy)
+        agent = runtime.spawn(answer_after, gate, mailbox=1, overflow=policy, pinned=True)
         first = asyncio.ensure_future(agent.ask("first"))
         await settle(runtime)
         second = asyncio.ensure_future(agent.ask("second"))
@@ -261,7 +261,7 @@ async def test_a_request_may_be_forwarded(runtime: remuda.Runtime) -> None:
 async def test_a_forwarded_request_outlives_the_forwarder(runtime: remuda.Runtime) -> None:
     """If the agent that forwarded a request fails, the one that has it still answers."""
     gate = asyncio.Event()
-    last = runtime.spawn(answer_after, gate)
+    last = runtime.spawn(answer_after, gate, pinned=True)
 
     async def forward_and_fail(mailbox: remuda.Mailbox[Any]) -> None:
         last.send_nowait(await mailbox.recv())

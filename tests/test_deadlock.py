@@ -9,7 +9,7 @@ import remuda
 from tests.support import Log, echo, in_runtime, settle
 
 
-@in_runtime
+@in_runtime(workers=1)
 async def test_full_mailboxes_in_a_circle(runtime: remuda.Runtime) -> None:
     """Two agents that send to each other's full mailbox: the one that closes the circle is told, with its message."""
     gate = asyncio.Event()
@@ -140,7 +140,7 @@ async def test_who_was_let_in_waits_no_more(runtime: remuda.Runtime) -> None:
         log.clear()
         box: list[Any] = []
         gate = asyncio.Event()
-        other = runtime.spawn(b, box, gate, mailbox=1)
+        other = runtime.spawn(b, box, gate, mailbox=1, pinned=True)
         agent = runtime.spawn(a, other, mailbox=1)
         box.extend((agent, cancelled))
         await settle(runtime)

@@ -115,7 +115,7 @@ async def test_a_full_mailbox_makes_senders_wait_in_line(runtime: remuda.Runtime
     """`send` waits for room; those who wait are let in in the order in which they came."""
     log: Log = []
     gate = asyncio.Event()
-    agent = runtime.spawn(hold, gate, log, mailbox=2)
+    agent = runtime.spawn(hold, gate, log, mailbox=2, pinned=True)
     agent.send_nowait(0)
     agent.send_nowait(1)
 
@@ -138,7 +138,7 @@ async def test_a_full_mailbox_makes_senders_wait_in_line(runtime: remuda.Runtime
 async def test_a_refused_message_comes_back(runtime: remuda.Runtime) -> None:
     """MailboxFull and MailboxClosed carry the message, the agent and the limit, and name them."""
     gate = asyncio.Event()
-    agent = runtime.spawn(hold, gate, [], mailbox=1, name="small")
+    agent = runtime.spawn(hold, gate, [], mailbox=1, name="small", pinned=True)
     message, other = object(), object()
     agent.send_nowait("fills it")
     with pytest.raises(remuda.MailboxFull, match=r"small.*1 messages") as full:
@@ -163,7 +163,7 @@ async def test_closing_turns_waiting_senders_away(runtime: remuda.Runtime) -> No
     """Senders that wait when the mailbox closes each get MailboxClosed with their own message."""
     gate = asyncio.Event()
     log: Log = []
-    agent = runtime.spawn(hold, gate, log, mailbox=1)
+    agent = runtime.spawn(hold, gate, log, mailbox=1, pinned=True)
     agent.send_nowait("first")
 
     async def send(message: object) -> object:
@@ -193,7 +193,7 @@ async def test_a_cancelled_send_is_withdrawn(runtime: remuda.Runtime) -> None:
     """A waiting send that is cancelled delivers nothing, and the others keep their order."""
     log: Log = []
     gate = asyncio.Event()
-    agent = runtime.spawn(hold, gate, log, mailbox=1)
+    agent = runtime.spawn(hold, gate, log, mailbox=1, pinned=True)
     agent.send_nowait(0)
 
     async def send(number: int) -> None:
@@ -294,7 +294,7 @@ async def test_two_tasks_can_not_await_one_send(runtime: remuda.Runtime) -> None
     gate = asyncio.Event()
     for kind in ("send", "ask"):
         gate.clear()
-        agent = runtime.spawn(answer_after, gate, mailbox=1)
+        agent = runtime.spawn(answer_after, gate, mailbox=1, pinned=True)
         agent.send_nowait("fills it")
         what = getattr(agent, kind)("waits")
         first = asyncio.create_task(wait_for(what))
@@ -347,7 +347,7 @@ async def test_a_listener_that_raises_harms_nobody(runtime: remuda.Runtime) -> N
     runtime.on_dead_letter(heard.append)
     runtime.on_watermark(broken)
     runtime.on_watermark(heard.append)
-    agent = runtime.spawn(hold, asyncio.Event(), [], mailbox=1, overflow="drop_newest")
+    agent = runtime.spawn(hold, asyncio.Event(), [], mailbox=1, overflow="drop_newest", pinned=True)
     agent.send_nowait("kept")
     agent.send_nowait("dropped")
     agent.kill()

@@ -87,7 +87,7 @@ def test_a_cancellation_from_outside_stays_one() -> None:
             raise
 
     async def block() -> None:
-        async with remuda.Runtime() as runtime:
+        async with remuda.Runtime(workers=1) as runtime:
             agent = runtime.spawn(cleans_up)
             await asyncio.Event().wait()
             agent.kill()
@@ -162,7 +162,7 @@ async def test_a_cancellation_may_be_swallowed(runtime: remuda.Runtime) -> None:
     assert await agent == "still here"
 
 
-@in_runtime
+@in_runtime(workers=1)
 async def test_cancel_before_the_first_step(runtime: remuda.Runtime) -> None:
     """An agent that is cancelled before it has begun never runs its body."""
     log: Log = []

@@ -274,7 +274,7 @@ def test_a_ring_of_agents(loop_factory: Callable[[], asyncio.AbstractEventLoop])
         end = loop.create_future()
         async with remuda.Runtime() as runtime:
             futures = [loop.create_future() for _ in range(50)]
-            agents = [runtime.spawn(node, future, end) for future in futures]
+            agents = [runtime.spawn(node, future, end, pinned=True) for future in futures]
             for place, future in enumerate(futures):
                 future.set_result(agents[(place + 1) % 50])
             agents[0].send_nowait(5000)

@@ -96,7 +96,7 @@ async def asks(runtime: remuda.Runtime) -> None:
 
 
 async def timeouts(runtime: remuda.Runtime) -> None:
-    agent = runtime.spawn(answer_after, asyncio.Event(), mailbox=2)
+    agent = runtime.spawn(answer_after, asyncio.Event(), mailbox=2, pinned=True)
     for _ in range(4):  # two of them wait for room
         with pytest.raises(remuda.AskTimeout):
             await agent.ask(1, timeout=0)

@@ -99,7 +99,7 @@ async def test_an_anyio_scope_around_a_mailbox(runtime: remuda.Runtime) -> None:
             found.append(await other.ask("question"))
         return found
 
-    agent = runtime.spawn(patient)
+    agent = runtime.spawn(patient, pinned=True)
     await timed_out.wait()
     await agent.send("message")
     assert await agent == [True, True, True, "message", "question"]
@@ -198,7 +198,7 @@ async def test_a_request_handler_asks_agents(runtime: remuda.Runtime) -> None:
             return int(await response.text())
 
     async with aiohttp.ClientSession(f"http://{host}:{port}") as session:
-        clients = [runtime.spawn(client, session, number) for number in range(50)]
+        clients = [runtime.spawn(client, session, number, pinned=True) for number in range(50)]
         assert await asyncio.gather(*clients) == [2 * number for number in range(50)]
     await runner.cleanup()
     await settle(runtime)

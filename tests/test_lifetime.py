@@ -133,7 +133,7 @@ async def test_a_future_keeps_whoever_waits_for_it(runtime: remuda.Runtime) -> N
     """An agent without references that waits for a future lives, and goes on when that is done."""
     log: Log = []
     future = asyncio.get_running_loop().create_future()
-    runtime.spawn(wait_for_it, future, log)
+    runtime.spawn(wait_for_it, future, log, pinned=True)
     await settle(runtime)
     gc.collect()
     assert runtime.statistics().agents == 1
@@ -313,7 +313,7 @@ async def test_a_thread_may_drop_the_last_reference(runtime: remuda.Runtime) -> 
             pass
         ended.set_result(threading.get_ident())
 
-    box = [runtime.spawn(behaviour)]
+    box = [runtime.spawn(behaviour, pinned=True)]
     await settle(runtime)
     threading.Thread(target=box.clear).start()
     assert await asyncio.wait_for(ended, 10) == threading.get_ident()
@@ -441,7 +441,7 @@ async def test_an_awaited_send_lets_go_at_once(runtime: remuda.Runtime) -> None:
 async def test_a_dead_letter_does_not_keep_its_agent(runtime: remuda.Runtime) -> None:
     """The runtime remembers dead letters; the agents they were sent to may go."""
     gate = asyncio.Event()
-    agent = runtime.spawn(hold, gate, [], mailbox=1, overflow="drop_oldest")
+    agent = runtime.spawn(hold, gate, [], mailbox=1, overflow="drop_oldest", pinned=True)
     agent.send_nowait("dropped")
     agent.send_nowait("kept")
     assert [letter.agent for letter in runtime.dead_letters] == [agent.name]

@@ -14,7 +14,7 @@ class Message:
     """A message that can be watched by a weak reference."""
 
 
-@in_runtime
+@in_runtime(workers=1)
 async def test_iteration_ends_when_the_mailbox_closes(runtime: remuda.Runtime) -> None:
     """`async for` hands over what is in a closed mailbox, and ends."""
     log: Log = []
@@ -56,7 +56,7 @@ async def test_recv_raises_when_there_will_be_nothing(runtime: remuda.Runtime) -
     assert runtime.statistics().failed == 0
 
 
-@in_runtime
+@in_runtime(workers=1)
 async def test_recv_nowait_looks_without_waiting(runtime: remuda.Runtime) -> None:
     """`recv_nowait` takes what is there, and says so if there is nothing, or will be nothing."""
 
@@ -78,7 +78,7 @@ async def test_recv_nowait_looks_without_waiting(runtime: remuda.Runtime) -> Non
     assert await agent == [7, 0, "expected a message for looker, found none", "closed", True]
 
 
-@in_runtime
+@in_runtime(workers=1)
 async def test_a_mailbox_knows_its_agent_and_its_numbers(runtime: remuda.Runtime) -> None:
     """`me`, `len` and `statistics` tell of the mailbox's agent."""
 
@@ -228,7 +228,7 @@ async def test_a_cancelled_recv_loses_nothing(runtime: remuda.Runtime) -> None:
     assert await runtime.spawn(behaviour) == ["timeout"] * 3 + ["a", "b"]
 
 
-@in_runtime
+@in_runtime(workers=1)
 async def test_no_message_is_kept_alive(runtime: remuda.Runtime) -> None:
     """When its receiver has dropped a message and lets others run, nothing else holds it."""
     alive: list[Any] = []
@@ -265,7 +265,7 @@ async def test_a_message_of_a_dropped_send_is_freed_at_once(runtime: remuda.Runt
     assert reference() is None
 
 
-@in_runtime
+@in_runtime(workers=1)
 async def test_a_budget_lets_others_run(runtime: remuda.Runtime) -> None:
     """A full mailbox does not keep the loop, nor other agents, from running."""
     log: Log = []

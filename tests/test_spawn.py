@@ -90,7 +90,7 @@ async def test_a_class_gets_the_arguments_of_spawn(runtime: remuda.Runtime) -> N
     assert await runtime.spawn(Adder, 40).ask(2) == 42
 
 
-@in_runtime
+@in_runtime(workers=1)
 async def test_spawn_returns_before_the_agent_runs(runtime: remuda.Runtime) -> None:
     """The agent's first step comes when the event loop turns."""
     log: Log = []
