@@ -2,7 +2,7 @@
 # an interpreter.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench docs format coverage release-notes clean
+.PHONY: help demo test check bench docs loom mutants stress format coverage release-notes clean
 export PYTHON
 
 help:           ## this list
@@ -13,6 +13,12 @@ test:           ## all tests, on every supported CPython of this machine, or PYT
 	@scripts/test $(ARGS)
 check:          ## linters, formatters and type checkers, without changing a file
 	@scripts/check
+loom:           ## model-check the kernel's lock-free parts (part of make test)
+	@scripts/loom $(ARGS)
+mutants:        ## plant bugs in the kernel, and see that the models find every one
+	@scripts/mutants $(ARGS)
+stress:         ## the long version of the kernel's stress tests (SECONDS_EACH=30)
+	@scripts/stress $(ARGS)
 bench:          ## the benchmarks of message passing, beside their floors and peers
 	@scripts/bench $(ARGS)
 docs:           ## build the documentation into site/ (ARGS=serve shows it while you write)
