@@ -198,6 +198,8 @@ class Runtime(_kernel.Runtime):
         """
         if deadline is not None and not deadline >= 0:
             raise ValueError(f"expected deadline >= 0 (seconds), got {deadline!r}")
+        if self.phase == "stopped" and self._stopping is None:
+            return StopReport(0, (), (), 0)
         if self._home is not None and asyncio.get_running_loop() is not self._home:
             return await self._stop_from_elsewhere(deadline)
         if self._starting is not None and not self._starting.done():
@@ -205,7 +207,6 @@ class Runtime(_kernel.Runtime):
         if self.phase == "new":
             self._begin_stop()
             self._end_stop()
-        if self.phase == "stopped" and self._stopping is None:
             return StopReport(0, (), (), 0)
         agent = current_agent()
         if agent is not None and agent.runtime is self:
