@@ -110,7 +110,11 @@ def _panel(axes: Axes, unit: str, found: list[tuple[CaseResult, MetricResult]]) 
         for place, series in enumerate(_shown(metric)):
             y = row + (place - 1) * _THICK
             axes.barh(
-                y, series.median - start, _THICK * 0.92, left=start, color=_COLOURS[series.role]
+                y,
+                series.median - start,
+                _THICK * 0.92,
+                left=start,
+                color=_COLOURS.get(series.role, _GREY),
             )
             axes.plot([series.low, series.high], [y, y], color=_INK, linewidth=0.8)
             # Words stand to the right of whatever is drawn where they would be.
@@ -139,7 +143,9 @@ def _panel(axes: Axes, unit: str, found: list[tuple[CaseResult, MetricResult]]) 
 
 
 def _shown(metric: MetricResult) -> list[Series]:
-    return [metric.of(role)[0] for role in _COLOURS]
+    """One of each role; all ways of Remuda's where there is nobody else."""
+    shown = [series for role in _COLOURS for series in metric.of(role)[:1]]
+    return shown if len(shown) > 1 else metric.of("remuda", "variant")
 
 
 def _title(case: CaseResult, metric: MetricResult) -> str:
@@ -150,7 +156,7 @@ def _title(case: CaseResult, metric: MetricResult) -> str:
 
 def _words(case: CaseResult, series: Series, unit: str) -> str:
     words = figure(series.median, unit)
-    if series.role == "floor":
+    if series.role in ("floor", "variant"):
         return f"{words}  {series.label}"
     if series.role == "asyncio" and series.ratio:
         return f"{words}  ({'; '.join(filter(None, [times(series.ratio), series.note]))})"

@@ -94,8 +94,8 @@ def details(report: Report) -> str:
 
 
 def _rows(case: CaseResult, metric: MetricResult) -> list[Sequence[str]]:
-    floor = metric.of("floor")[0]
-    peer = metric.of("asyncio")[0]
+    floor = next(iter(metric.of("floor")), None)
+    peer = next(iter(metric.of("asyncio")), None)
     rows: list[Sequence[str]] = []
     for series in metric.of("remuda", "variant"):
         own = series.role == "remuda"
@@ -110,11 +110,11 @@ def _rows(case: CaseResult, metric: MetricResult) -> list[Sequence[str]]:
                 taken,
                 _spread(series, metric.unit),
                 "" if series.net is None else figure(series.net, metric.unit),
-                figure(floor.median, metric.unit) if own else "",
-                floor.label if own else "",
-                times(1 / floor.ratio if floor.ratio else None) if own else "",
-                figure(peer.median, metric.unit) if own else "",
-                times(peer.ratio) if own else "",
+                figure(floor.median, metric.unit) if own and floor else "",
+                floor.label if own and floor else "",
+                times(1 / floor.ratio if floor and floor.ratio else None) if own else "",
+                figure(peer.median, metric.unit) if own and peer else "",
+                times(peer.ratio) if own and peer else "",
                 verdicts[0].bar if verdicts else "",
                 _said(verdicts[0]) if verdicts else "",
             )
