@@ -179,7 +179,7 @@ def test_an_agent_that_waits_for_another_lives(way: str) -> None:
     @in_runtime
     async def check(runtime: remuda.Runtime) -> None:
         gate = asyncio.Event()
-        other: remuda.AgentRef[Any] = runtime.spawn(slow, gate, mailbox=1)
+        other: remuda.AgentRef[Any] = runtime.spawn(slow, gate, mailbox=1, pinned=True)
         if way == "send":
             other.send_nowait("fills it")
         runtime.spawn(asker, other)

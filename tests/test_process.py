@@ -161,7 +161,7 @@ def test_a_runner_with_a_loop_of_its_own_cancels_agents() -> None:
                 await asyncio.sleep(0.01)
                 ended.append(asyncio.current_task().cancelling())
         async def main():
-            runtime = await remuda.Runtime().start()
+            runtime = await remuda.Runtime(workers=1).start()
             agents = [runtime.spawn(stubborn) for _ in range(20)]
             while any(agent.state != "idle" for agent in agents):
                 await asyncio.sleep(0)

@@ -34,12 +34,13 @@ pub fn raised(agent: &Bound<'_, AgentRef>, error: PyErr) {
         return end(agent, Outcome::Cancelled(exception.into_any()));
     }
     let copy = exception.clone_ref(py);
-    end(agent, Outcome::Error(exception.into_any()));
-    agent.get().runtime.get().failed();
-    let runtime = agent.get().runtime.bind(py);
-    if let Err(error) = runtime.call_method1(intern!(py, "_on_failure"), (agent, copy)) {
-        errors::unraisable(py, error, Some(agent));
-    }
+    end_with(agent, Outcome::Error(exception.into_any()), || {
+        agent.get().runtime.get().failed();
+        let runtime = agent.get().runtime.bind(py);
+        if let Err(error) = runtime.call_method1(intern!(py, "_on_failure"), (agent, copy)) {
+            errors::unraisable(py, error, Some(agent));
+        }
+    });
 }
 
 /// Whether the error is that the agent's own mailbox has closed: to leave by it is a clean end.
@@ -113,8 +114,14 @@ pub fn failed_before_answer(agent: &Bound<'_, AgentRef>, cause: Option<&PyErr>) 
     error
 }
 
-/// Ends the agent. Everything that runs Python is done after the state is consistent.
+/// Ends the agent.
 fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
+    end_with(agent, outcome, || {});
+}
+
+/// Ends the agent. Everything that runs Python is done after the state is consistent; `first` of all, before anybody who
+/// waits for the agent, or for the end of all, goes on.
+fn end_with(agent: &Bound<'_, AgentRef>, outcome: Outcome, first: impl FnOnce()) {
     let py = agent.py();
     let this = agent.get();
     let cause = match &outcome {
@@ -140,6 +147,7 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
     this.runtime.get().ended(received);
     // SAFETY: this thread has moved the agent to RUNNING, and it will not run again.
     let program = unsafe { (*this.body.get()).end() };
+    first();
     deregister(agent);
     for turned_away in parked {
         turned_away.sender.wake(py);
