@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from typing import Any
 
@@ -189,3 +190,58 @@ async def test_the_stand_in_hands_the_worker_its_place_back(runtime: remuda.Runt
             break
     here = [await runtime.spawn(where) == threading.get_ident() for _ in range(50)]
     assert all(here)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_functions_run_in_threads_and_hold_up_nobody(workers: int) -> None:
+    """`to_thread` gives the result or raises the error, in the caller's context, while agents and the loop go on."""
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    def work(gate: threading.Event, number: int, *, fails: bool = False) -> tuple[int, str]:
+        assert gate.wait(TIMEOUT)
+        if fails:
+            raise LookupError(number)
+        return number, variable.get()
+
+    @in_runtime(workers=workers)
+    async def test(runtime: remuda.Runtime) -> None:
+        gate = threading.Event()
+
+        async def wait(mailbox: remuda.Mailbox[Any], number: int) -> tuple[int, str]:
+            variable.set(f"agent {number}")
+            if number == 3:
+                with pytest.raises(LookupError, match="3"):
+                    await remuda.to_thread(work, gate, number, fails=True)
+            return await remuda.to_thread(work, gate, number)
+
+        async def open_gate(mailbox: remuda.Mailbox[Any]) -> None:
+            gate.set()
+
+        agents = [runtime.spawn(wait, number) for number in range(8)]
+        task = asyncio.create_task(remuda.to_thread(work, gate, -1))
+        await asyncio.sleep(0)
+        await runtime.spawn(open_gate)
+        assert [await agent for agent in agents] == [(n, f"agent {n}") for n in range(8)]
+        assert await task == (-1, "unset")
+
+    test()
+
+
+@in_runtime
+async def test_who_waits_for_a_thread_is_not_cut_off(runtime: remuda.Runtime) -> None:
+    """A runtime that stops waits for agents whose functions still run; one that is cancelled stops waiting."""
+    gate = threading.Event()
+
+    async def wait(mailbox: remuda.Mailbox[Any]) -> bool:
+        return await remuda.to_thread(gate.wait, TIMEOUT)
+
+    patient, impatient = runtime.spawn(wait), runtime.spawn(wait)
+    await asyncio.sleep(0.01)
+    impatient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    stop = asyncio.create_task(runtime.stop())
+    await asyncio.sleep(0)
+    gate.set()
+    assert (await stop).cancelled == ()
+    assert await patient

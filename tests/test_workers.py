@@ -47,7 +47,8 @@ def test_workers_run_agents_at_the_same_time(workers: int) -> None:
         assert sum(worker.runs for worker in counts.workers) == counts.runs
         assert sum(worker.stolen + worker.batched for worker in counts.workers) >= workers - 1
         assert all(worker.parks > 0 and worker.busy > 0 for worker in counts.workers)
-        assert all(worker.depth == 0 for worker in counts.workers)
+        assert all(worker.depth == 0 and worker.idle >= 0 for worker in counts.workers)
+        assert runtime.statistics() == counts, "a runtime that has stopped counts no more"
 
     test()
 

@@ -11,6 +11,7 @@ asyncio, and every mailbox is bounded.
 #   scheduling    how many workers, and the scheduler's heuristics
 #   _kernel       the compiled core: agents, mailboxes, the scheduler's mechanism
 #   workers       the threads of a runtime beside its own
+#   threads       functions that block, in threads of their own
 #   mailbox       the receiving side
 #   agent         agents written as classes
 #   all_tasks     agents in asyncio.all_tasks()
@@ -51,6 +52,7 @@ from remuda.statistics import RuntimeStatistics as RuntimeStatistics
 from remuda.statistics import StopReport as StopReport
 from remuda.statistics import WatermarkEvent as WatermarkEvent
 from remuda.statistics import WorkerStatistics as WorkerStatistics
+from remuda.threads import to_thread as to_thread
 
 __all__ = [
     "Agent",
@@ -86,4 +88,5 @@ __all__ = [
     "run",
     "signal",
     "spawn",
+    "to_thread",
 ]

@@ -1,7 +1,8 @@
 """The runtime: where agents live, from its start in an event loop to its stop.
 
 The mechanism (queues, mailboxes, stepping) is in the kernel; here is what is policy: what happens when an agent fails,
-when a message is lost, and in which order things are stopped.
+when a message is lost, and in which order things are stopped. The file is long because all of it is one class, whose
+parts need one another.
 """
 
 from __future__ import annotations
@@ -108,6 +109,8 @@ class Runtime(_kernel.Runtime):
         self._home: asyncio.AbstractEventLoop | None = None
         self._workers: Workers | None = None
         self._starting: asyncio.Future[None] | None = None
+        self._started_at = time.monotonic()
+        self._stopped_at: float | None = None
         self._policy = on_failure
         self._deadline = deadline
         self._failures: list[BaseException] = []
@@ -169,6 +172,7 @@ class Runtime(_kernel.Runtime):
                 raise
             finally:
                 self._starting.set_result(None)
+        self._started_at = time.monotonic()
         self._started()
         watch_forks_of(self)
         show_agents_of(self)
@@ -272,6 +276,7 @@ class Runtime(_kernel.Runtime):
             killed = [agent.name for agent in self._kill_all()]
         await self._all_ended()
         self._end_stop()
+        self._stopped_at = time.monotonic()
         if self._workers is not None:
             await self._workers.stop()
         cancelled = tuple(agent.name for agent in left)
@@ -369,6 +374,7 @@ class Runtime(_kernel.Runtime):
     def statistics(self) -> RuntimeStatistics:
         """The runtime's counts at this moment."""
         agents, spawned, failed, messages, runs, slices, dead_letters = self._statistics()
+        lived = (self._stopped_at or time.monotonic()) - self._started_at
         return RuntimeStatistics(
             agents=agents,
             spawned=spawned,
@@ -378,7 +384,10 @@ class Runtime(_kernel.Runtime):
             runs=runs,
             slices=slices,
             dead_letters=dead_letters,
-            workers=tuple(WorkerStatistics(**each) for each in self._worker_statistics()),
+            workers=tuple(
+                WorkerStatistics(**each, idle=max(0.0, lived - each["busy"]))
+                for each in self._worker_statistics()
+            ),
         )
 
     @property

@@ -56,10 +56,13 @@ class MailboxStatistics:
 class WorkerStatistics:
     """A worker's share of the scheduler at one moment; all but `depth` are counts since the start.
 
+    What is run is counted when a slice is over: an agent that runs for long is not counted before.
+
     Attributes:
         runs: How often it has run an agent.
         slices: How often its event loop has let it run agents.
         busy: Seconds in them.
+        idle: Seconds that were left for its event loop, or to sleep.
         depth: About how many agents are in its queue.
         searches: How often it had nothing to do, and looked for agents to steal.
         steals: How often it found some.
@@ -75,6 +78,7 @@ class WorkerStatistics:
     runs: int
     slices: int
     busy: float
+    idle: float
     depth: int
     searches: int
     steals: int
