@@ -2,7 +2,7 @@
 # an interpreter.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench docs loom mutants stress format coverage release-notes clean
+.PHONY: help demo test check bench docs loom mutants stress sanitize format coverage release-notes clean
 export PYTHON
 
 help:           ## this list
@@ -19,6 +19,8 @@ mutants:        ## plant bugs in the kernel, and see that the models find every 
 	@scripts/mutants $(ARGS)
 stress:         ## the long version of the kernel's stress tests (SECONDS_EACH=30)
 	@scripts/stress $(ARGS)
+sanitize:       ## the kernel under AddressSanitizer and ThreadSanitizer
+	@scripts/sanitize $(ARGS)
 bench:          ## the benchmarks of message passing, beside their floors and peers
 	@scripts/bench $(ARGS)
 docs:           ## build the documentation into site/ (ARGS=serve shows it while you write)

@@ -4,11 +4,13 @@
 //! A few seconds in an ordinary run; REMUDA_STRESS_SECONDS makes each shape and number of workers go on for so long.
 #![cfg(not(loom))]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+// Not the standard ones: those come compiled, and ThreadSanitizer does not see what they order.
+use parking_lot::{Condvar, Mutex};
 use remuda_kernel::level::Level;
 use remuda_kernel::pump::Pump;
 use remuda_kernel::scheduler::{Scheduler, Settings};
@@ -35,7 +37,7 @@ struct World {
 
 impl World {
     fn ring(&self, worker: usize) {
-        *self.bells[worker].rung.lock().unwrap() = true;
+        *self.bells[worker].rung.lock() = true;
         self.bells[worker].heard.notify_one();
     }
 
@@ -78,9 +80,9 @@ impl World {
     fn work(&self, worker: usize, fresh: &AtomicUsize) {
         loop {
             {
-                let mut rung = self.bells[worker].rung.lock().unwrap();
+                let mut rung = self.bells[worker].rung.lock();
                 while !*rung {
-                    rung = self.bells[worker].heard.wait(rung).unwrap();
+                    self.bells[worker].heard.wait(&mut rung);
                 }
                 *rung = false;
             }
