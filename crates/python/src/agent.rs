@@ -12,7 +12,8 @@
 //! - `state`: atomic; decides who runs the agent (`remuda_kernel::task`);
 //! - `signals`: atomic flags, set by anybody, read at the start of each run;
 //! - `shared`: behind a lock that is never held while Python runs or a Python reference is dropped;
-//! - `body`: touched only by the thread that runs the agent, and by the collector, for which no agent runs.
+//! - `body`: read by the thread that runs the agent, and changed by it under the lock of `shared`, for those who ask for
+//!   its coroutine from elsewhere; the collector reads it while no agent runs.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -191,6 +192,13 @@ impl AgentRef {
             None => behaviour.get_type().name()?,
         };
         Ok(PyString::new(py, &format!("{label}-{}", this.id)))
+    }
+
+    /// The coroutine that runs or waits now, for anybody who asks.
+    pub fn coroutine<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let _shared = self.shared.lock();
+        // SAFETY: what the body runs is changed under this lock only.
+        unsafe { (*self.body.get()).coroutine(py).cloned() }
     }
 
     /// What is to be called at the end, each with its context.
@@ -442,9 +450,7 @@ impl AgentRef {
     }
 
     fn get_coro<'py>(slf: &Bound<'py, Self>) -> Option<Bound<'py, PyAny>> {
-        // SAFETY: a glance at a field that only changes when the agent begins or ends to handle something; on a
-        // free-threaded build it is for the agent's own thread, as in asyncio.
-        unsafe { (*slf.get().body.get()).coroutine(slf.py()).cloned() }
+        slf.get().coroutine(slf.py())
     }
 
     fn get_context(&self, py: Python<'_>) -> Py<PyAny> {

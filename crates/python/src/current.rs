@@ -113,6 +113,12 @@ fn here() -> *mut ffi::PyObject {
     machine().map_or(ptr::null_mut(), |machine| machine.run.agent.get())
 }
 
+/// Whether this agent runs on this thread; nobody follows the pointer.
+#[inline]
+pub fn runs(agent: *mut ffi::PyObject) -> bool {
+    here() == agent
+}
+
 /// Whether an agent runs on this thread.
 #[inline]
 pub fn any() -> bool {

@@ -145,8 +145,12 @@ fn end_with(agent: &Bound<'_, AgentRef>, outcome: Outcome, first: impl FnOnce())
     };
     this.state.finish();
     this.runtime.get().ended(received);
-    // SAFETY: this thread has moved the agent to RUNNING, and it will not run again.
-    let program = unsafe { (*this.body.get()).end() };
+    let program = {
+        // For those who look at the coroutine from elsewhere.
+        let _shared = this.shared.lock();
+        // SAFETY: this thread has moved the agent to RUNNING, and it will not run again.
+        unsafe { (*this.body.get()).end() }
+    };
     first();
     deregister(agent);
     for turned_away in parked {
@@ -235,8 +239,7 @@ pub fn stack_view<'py>(agent: &Bound<'py, AgentRef>) -> PyResult<Bound<'py, PyAn
         Outcome::Error(error) => Some(error.clone_ref(py)),
         _ => None,
     };
-    // SAFETY: as in `AgentRef::get_coro`.
-    let coroutine = unsafe { (*agent.get().body.get()).coroutine(py).cloned() };
+    let coroutine = agent.get().coroutine(py);
     namespace.setattr("_coro", coroutine)?;
     namespace.setattr("_exception", error)?;
     Ok(namespace)

@@ -22,6 +22,10 @@ pub struct Mailbox {
     owner: AtomicPtr<ffi::PyObject>,
 }
 
+/// Held while somebody who does not hold the agent looks for it, and by the agent's destructor.
+#[cfg(Py_GIL_DISABLED)]
+static LOOKING: remuda_kernel::sync::Mutex<()> = remuda_kernel::sync::Mutex::new(());
+
 /// What a look into the mailbox found.
 enum Look {
     Message(Py<PyAny>),
@@ -39,29 +43,49 @@ impl Mailbox {
     }
 
     pub fn forget_owner(&self) {
+        #[cfg(Py_GIL_DISABLED)]
+        let _nobody_is_looking = LOOKING.lock();
         self.owner.store(ptr::null_mut(), Ordering::Release);
     }
 
     fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, AgentRef>> {
-        let owner = self.owner.load(Ordering::Acquire);
-        if owner.is_null() {
+        self.upgrade(py).ok_or_else(|| {
             let text = "expected a mailbox whose agent lives, found one whose agent is gone";
-            return Err(errors::make(errors::mailbox_closed(py), (text,)));
+            errors::make(errors::mailbox_closed(py), (text,))
+        })
+    }
+
+    #[cfg(not(Py_GIL_DISABLED))]
+    fn upgrade<'py>(&self, py: Python<'py>) -> Option<Bound<'py, AgentRef>> {
+        let owner = self.owner.load(Ordering::Acquire);
+        // SAFETY: not null, so the agent is alive: its destructor sets null, and under the GIL is never in between.
+        (!owner.is_null()).then(|| unsafe { Bound::from_borrowed_ptr(py, owner).cast_into_unchecked() })
+    }
+
+    #[cfg(Py_GIL_DISABLED)]
+    fn upgrade<'py>(&self, py: Python<'py>) -> Option<Bound<'py, AgentRef>> {
+        if let Some(agent) = current::sender(py).filter(|agent| agent.as_ptr() == self.owner.load(Ordering::Acquire)) {
+            return Some(agent);
         }
-        // SAFETY: not null, so the agent is alive: its destructor, which sets null, runs on an attached thread. Under
-        // the GIL that is never in between; without it, a mailbox is used by its running agent or by tasks that the
-        // agent waits for, and both imply that somebody holds the agent.
-        Ok(unsafe { Bound::from_borrowed_ptr(py, owner).cast_into_unchecked() })
+        let _stays = LOOKING.lock();
+        let owner = self.owner.load(Ordering::Acquire);
+        // SAFETY: not null, and the destructor waits for the lock before it goes on: there is an object, which may have
+        // lost its last reference.
+        if owner.is_null() || unsafe { ffi::PyUnstable_TryIncRef(owner) } == 0 {
+            return None;
+        }
+        // SAFETY: just taken.
+        Some(unsafe { Bound::from_owned_ptr(py, owner).cast_into_unchecked() })
     }
 
     /// What is ordinary for the agent that runs here: there is a message, which was not asked for, or none.
     #[inline]
     fn glance(&self, py: Python<'_>) -> Option<Poll> {
         let owner = self.owner.load(Ordering::Acquire);
-        if owner.is_null() {
+        if owner.is_null() || (cfg!(Py_GIL_DISABLED) && !current::runs(owner)) {
             return None;
         }
-        // SAFETY: as in `owner`.
+        // SAFETY: as in `upgrade`; without a GIL, the pump that runs it holds it.
         let agent = unsafe { Borrowed::from_ptr(py, owner).cast_unchecked::<AgentRef>() };
         let run = current::run_of(&agent)?;
         let mut shared = agent.get().shared.try_lock()?;

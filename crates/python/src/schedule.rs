@@ -126,8 +126,10 @@ impl Runtime {
                 let how = if machine.is_this_thread() { "call_soon" } else { "call_soon_threadsafe" };
                 place.event_loop.bind(py).call_method(how, (pump, machine.index), Some(&keywords)).map(drop)
             });
-            if let Err(error) = called {
-                // The loop is closed: nothing will run on it any more.
+            let Err(error) = called else { return };
+            // A loop that was closed under its runtime runs nothing any more. Who has closed it knows; the others go on.
+            let closed = place.event_loop.bind(py).call_method0(intern!(py, "is_closed"));
+            if machine.is_this_thread() || !closed.is_ok_and(|closed| closed.is_truthy().unwrap_or(false)) {
                 errors::unraisable(py, error, Some(runtime));
             }
         });

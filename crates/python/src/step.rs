@@ -155,10 +155,13 @@ fn receive(agent: &Bound<'_, AgentRef>, machine: &Machine, body: *mut Body, mut 
             if let Step::Yielded(yielded) = step {
                 return Ok(wait_for(agent, machine, yielded));
             }
-            // SAFETY: as in `advance`.
-            let handled = match unsafe { &mut *body } {
-                Body::Instance { handling, .. } => handling.take(),
-                Body::Coroutine { .. } | Body::Ended { .. } => None,
+            let handled = {
+                let _shared = agent.get().shared.lock();
+                // SAFETY: as in `advance`.
+                match unsafe { &mut *body } {
+                    Body::Instance { handling, .. } => handling.take(),
+                    Body::Coroutine { .. } | Body::Ended { .. } => None,
+                }
             };
             let request = handled.and_then(|handled| handled.request);
             match step {
@@ -194,9 +197,12 @@ fn receive(agent: &Bound<'_, AgentRef>, machine: &Machine, body: *mut Body, mut 
         };
         // SAFETY: a type check of a live object.
         if unsafe { ffi::PyCoro_CheckExact(returned.as_ptr()) } != 0 {
-            let handling = Some(Box::new(Handling { coroutine: returned.unbind(), request }));
-            // SAFETY: as in `advance`.
-            unsafe { *body = Body::Instance { object: object.unbind(), handling } };
+            let fresh = Box::new(Handling { coroutine: returned.unbind(), request });
+            let _shared = agent.get().shared.lock();
+            // SAFETY: as in `advance`. There is none: what was handled before was taken out.
+            if let Body::Instance { handling, .. } = unsafe { &mut *body } {
+                *handling = Some(fresh);
+            }
         } else {
             answer(py, request, returned.unbind());
         }
