@@ -71,7 +71,7 @@ def command(
             return _refuse(f"{words.read}: {error}")
     else:
         repeats = words.repeats or (3 if words.quick else 5)
-        report = run(chosen, repeats=repeats, quick=words.quick)
+        report = run(name, chosen, repeats=repeats, quick=words.quick)
     print(table.summary(report))
     if words.all:
         print("\n" + table.details(report))
@@ -84,10 +84,11 @@ def command(
     return 0
 
 
-def run(cases: Sequence[Case], *, repeats: int, quick: bool) -> Report:
+def run(name: str, cases: Sequence[Case], *, repeats: int, quick: bool) -> Report:
     """Measures benchmarks.
 
     Args:
+        name: What they are called together.
         cases: Which.
         repeats: How often, after a warm-up.
         quick: Whether with fewer operations.
@@ -103,7 +104,7 @@ def run(cases: Sequence[Case], *, repeats: int, quick: bool) -> Report:
         results.append(evaluate(case, samples, size=size))
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
-    return Report(place, repeats, quick, results)
+    return Report(place, repeats, quick, results, name)
 
 
 class _Progress:

@@ -90,10 +90,11 @@ class Report:
     repeats: int
     quick: bool
     cases: list[CaseResult]
+    benchmark: str = "message_passing"
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
-        return {"schema": SCHEMA, "benchmark": "message_passing", **asdict(self)}
+        return {"schema": SCHEMA, **asdict(self)}
 
     @staticmethod
     def from_json(read: dict[str, Any]) -> Report:
@@ -122,7 +123,7 @@ class Report:
             )
             for case in read["cases"]
         ]
-        return Report(read["environment"], read["repeats"], read["quick"], cases)
+        return Report(read["environment"], read["repeats"], read["quick"], cases, read["benchmark"])
 
 
 def evaluate(case: Case, samples: Samples, *, size: int) -> CaseResult:

@@ -143,8 +143,8 @@ async def chain_2(size: int) -> Figures:
 # Between workers
 
 
-async def bounce(mailbox: Mailbox[Any], rounds: int, serves: bool) -> None:
-    other = await mailbox.recv()
+async def bounce(mailbox: Mailbox[Any], rounds: int) -> None:
+    other, serves = await mailbox.recv()
     for _ in range(rounds):
         if serves:
             other.send_nowait(None)
@@ -156,20 +156,12 @@ async def bounce(mailbox: Mailbox[Any], rounds: int, serves: bool) -> None:
 async def _ping_pong(size: int, workers: int) -> Figures:
     async with Runtime(workers=workers) as runtime:
         if workers == 1:
-            left = runtime.spawn(bounce, size, True)
-            right = runtime.spawn(bounce, size, False)
+            left, right = (runtime.spawn(bounce, size) for _ in range(2))
         else:
-            sides = iter((True, False))
-
-            async def either(mailbox: Mailbox[Any]) -> None:
-                await bounce(mailbox, size, next(sides))
-
-            left, right = await on_each_worker(runtime, workers, either)
-            if left.state == "done" or right.state == "done":
-                raise AssertionError("expected two agents that wait for each other")
+            left, right = await on_each_worker(runtime, workers, bounce, size)
         began = clock()
-        right.send_nowait(left)
-        left.send_nowait(right)
+        right.send_nowait((left, False))
+        left.send_nowait((right, True))
         await left
         took = per(began, size)
         await right

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import agents, catalogue, message_passing, table
+from benchmarks import agents, catalogue, command, message_passing, scheduler, table
 from benchmarks.catalogue import CASES
 from benchmarks.figures import SCHEMA, CaseResult, Report, Series, environment, evaluate
 from benchmarks.harness import Bar, Case, Contender, Figures, Metric, Samples, execute, measure
@@ -406,7 +406,7 @@ def test_a_plot_without_matplotlib_is_refused_before_measuring(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who has no matplotlib is told at once, and what to install."""
-    monkeypatch.setattr(message_passing, "find_spec", lambda _: None)
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
     assert message_passing.main(["--plot", "figures.svg"]) == 2
     assert "pip install 'remuda[bench]'" in capsys.readouterr().err
 
@@ -426,3 +426,24 @@ def test_remuda_bench_finds_the_benchmarks(capsys: pytest.CaptureFixture[str]) -
 def test_metrics_default_to_nanoseconds() -> None:
     """A case that says nothing else is about time."""
     assert pair().metrics == (Metric("time", "ns"),)
+
+
+@pytest.mark.parametrize("case", scheduler.CASES, ids=lambda case: case.name)
+def test_each_benchmark_of_the_scheduler_runs(case: Case) -> None:
+    """Every contender of every case does its work, loses nothing, and yields a figure."""
+    result = evaluate(case, measure(case, size=20, repeats=1, here=True), size=20)
+    for metric in result.metrics:
+        assert all(math.isfinite(series.median) and series.median >= 0 for series in metric.series)
+
+
+def test_the_scheduler_has_a_command_of_its_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`remuda bench scheduler` lists its benchmarks, and tells of ways that have neither floor nor peer."""
+    assert cli.main(["bench", "scheduler", "--list"]) == 0
+    assert "uneven" in capsys.readouterr().out
+    picture = tmp_path / "scheduler.svg"
+    words = ["--quick", "--only", "chain", "--repeats", "1", "--all", "--plot", str(picture)]
+    assert scheduler.main(words) == 0
+    assert "2 workers" in capsys.readouterr().out
+    assert "2 workers" in picture.read_text()
