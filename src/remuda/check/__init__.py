@@ -1,0 +1,22 @@
+"""The static checker: finds misused capabilities before the program runs.
+
+It reads sources only; nothing of the program is imported or run.
+"""
+
+# The way of a file through the modules:
+#
+#   command, plugin   who asks
+#   config, files     which files, which rules
+#   module, types     what the file defines and imports; annotations
+#   flow              the graph of each function
+#   function          goes along the graph until nothing new is learnt
+#   calls, evaluate   what calls and other expressions do
+#   objects, state    to which objects, and what must not happen to them
+#   comments          what is ignored
+#   report, pages     how it is told, and explained
+
+from remuda.check.files import check_file, check_source
+from remuda.check.finding import Finding, Related
+from remuda.check.rules import RULES, Rule
+
+__all__ = ["RULES", "Finding", "Related", "Rule", "check_file", "check_source"]

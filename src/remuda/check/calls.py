@@ -1,0 +1,349 @@
+"""What calls do: those of Remuda's functions, of methods that carry messages, and of the file's own functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Final
+
+from remuda.check.capabilities import HANDLES
+from remuda.check.evaluate import of_type
+from remuda.check.finding import Site
+from remuda.check.messages import SENDS, Messages
+from remuda.check.module import Class, Function
+from remuda.check.objects import path_of
+from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
+from remuda.check.types import FACTORIES, MUTABLE, Type, parse
+
+__all__ = ["Calls"]
+
+_MAKES: Final = {**HANDLES, "iso": "iso", "val": "val", "freeze": "val"}
+
+_ADDS: Final = frozenset(
+    {"append", "add", "insert", "extend", "appendleft", "extendleft", "update", "setdefault"}
+)
+_REMOVES: Final = frozenset({"pop", "popitem", "popleft", "remove", "clear", "discard"})
+_CHANGES: Final = (
+    _ADDS
+    | _REMOVES
+    | {
+        "sort",
+        "reverse",
+        "rotate",
+        "fill",
+        "resize",
+        "intersection_update",
+        "difference_update",
+        "symmetric_difference_update",
+        "__setitem__",
+        "__delitem__",
+    }
+)
+_ONLY_CHANGES: Final = frozenset(
+    {"append", "popitem", "popleft", "setdefault", "pop", "__setitem__"}
+)
+"""Methods that change what they are called on, also where the result is used and the type isn't known."""
+
+_CHANGERS: Final = frozenset(
+    {
+        "setattr",
+        "delattr",
+        "random.shuffle",
+        "heapq.heappush",
+        "heapq.heappop",
+        "heapq.heapify",
+        "heapq.heapreplace",
+        "bisect.insort",
+        "bisect.insort_left",
+        "bisect.insort_right",
+    }
+)
+_LOOKERS: Final = frozenset({"isinstance", "id", "type"})
+_TRANSPARENT: Final = frozenset({"asyncio.wait_for", "asyncio.shield", "asyncio.ensure_future"})
+"""They raise what the awaitable in them raises: where a send in them fails, nothing was moved."""
+
+
+class Calls(Messages):
+    """An evaluator that knows calls."""
+
+    def attribute(self, class_name: str, attribute: str) -> Thing:
+        """What an attribute of a class of the file leads to, by its annotation or all that it is given."""
+        known = self.module.classes.get(class_name)
+        seen = set()
+        while known is not None and known.node.name not in seen:
+            seen.add(known.node.name)
+            annotation = known.scope.annotations.get(attribute)
+            if annotation is not None:
+                return of_type(parse(annotation, self.module))
+            given = [value for name, value in self._given(known) if name == attribute]
+            found = {self._given_thing(value) for value in given}
+            if found:
+                return found.pop() if len(found) == 1 else Thing()
+            parents = [base.id for base in known.node.bases if isinstance(base, ast.Name)]
+            known = next(
+                (self.module.classes[p] for p in parents if p in self.module.classes), None
+            )
+        return Thing()
+
+    def _given(self, known: Class) -> list[tuple[str, ast.expr | None]]:
+        """The attributes of `self` that the methods of a class give values to, and what tells the values' types."""
+        if known.given is None:
+            known.given = [
+                pair for method in known.methods.values() for pair in _self_values(method)
+            ]
+        return known.given
+
+    def _given_thing(self, value: ast.expr | None) -> Thing:
+        if not isinstance(value, ast.Call):
+            return of_type(parse(value, self.module))
+        name = self.module.qualified(value.func, self.module.scope) or ""
+        cap = _MAKES.get(name.removeprefix("remuda.")) if name.startswith("remuda.") else None
+        return Thing() if cap is None else Thing(cap)
+
+    def call(self, node: ast.Call) -> Ids:
+        """What a call does and returns."""
+        function = node.func
+        name = self.module.qualified(function, self.scope)
+        if name is not None and name.startswith("remuda."):
+            special = _REMUDA.get(name.removeprefix("remuda."))
+            if special is not None:
+                return special(self, node)
+        elif isinstance(function, ast.Attribute):
+            if function.attr in SENDS and len(node.args) == 1:
+                return self._send_method(node, function)
+            if function.attr == "spawn" and node.args:
+                return self._spawn_method(node, function)
+            return self._method(node, function, name)
+        elif isinstance(function, ast.Name) and function.id in self.module.classes:
+            owner = self.scope.owner(function.id)
+            if owner is self.module.scope:
+                return self._construct(node, function.id)
+        if name in FACTORIES:
+            self._arguments(node)
+            return self.make(id(node), Thing(type=Type(FACTORIES[name])))
+        if name in _LOOKERS:
+            for argument in node.args:
+                self.peek(argument)
+            return UNKNOWN
+        return self._plain(node, name)
+
+    # Everything else
+
+    def _construct(self, node: ast.Call, name: str) -> Ids:
+        """An object of a class of the file; it holds what its `__init__` keeps."""
+        init = self.module.classes[name].methods.get("__init__")
+        if init is None:
+            parts = [*node.args, *(keyword.value for keyword in node.keywords)]
+            made = self.compound(node, Type(f"class {name}"), parts)
+        else:
+            found = self._arguments(node)
+            kept = _kept(init)
+            names = [argument.arg for argument in init.args.args[1:]]
+            holds: Ids = NOWHERE
+            for position, (_, ids) in enumerate(found[: len(node.args)]):
+                if position < len(names) and names[position] in kept:
+                    holds |= ids
+            for keyword, (_, ids) in zip(node.keywords, found[len(node.args) :], strict=True):
+                if keyword.arg in kept:
+                    holds |= ids
+            holds = frozenset(one for one in holds if one in self.state.things)
+            made = self.make(id(node), Thing(type=Type(f"class {name}"), holds=holds))
+        self._may_raise()
+        return made
+
+    def _method(self, node: ast.Call, function: ast.Attribute, name: str | None) -> Ids:
+        base = self.eval(function.value)
+        found = self._arguments(node)
+        things = self.things(base)
+        if things and function.attr in _CHANGES:
+            sure = any(thing.type.name in MUTABLE for _, thing in things)
+            if sure or node is self.discarded or function.attr in _ONLY_CHANGES:
+                self.mutate(node, function.value, base)
+            if function.attr in _ADDS:
+                for _, ids in found:
+                    self.hold(base, ids)
+            elif function.attr in _REMOVES:
+                self._drop_parts(base)
+        elif function.attr == "share" and any(thing.cap == "iso" for _, thing in things):
+            return self.consume(node, base, "shared", "val")
+        for _, thing in things:
+            element = thing.type.args
+            if (
+                thing.type.name == "remuda.Mailbox"
+                and function.attr in ("recv", "recv_nowait")
+                and element
+            ):
+                return self.make(id(node), of_type(element[0]))
+            if thing.type.name == "remuda.Sender" and function.attr == "clone":
+                return base
+            if thing.type.name == "dict" and function.attr == "values" and len(element) == 2:
+                return self.make(id(node), Thing(type=Type("?", (element[1],))))
+            if thing.type.name == "dict" and function.attr == "items" and len(element) == 2:
+                return self.make(id(node), Thing(type=Type("?", (Type("tuple", element),))))
+        path = path_of(function.value)
+        if name is not None and name in _CHANGERS and found:
+            self.mutate(node, node.args[0], found[0][1])
+        elif path is not None and function.attr not in _CHANGES:
+            self.state.forget_parts(path)
+        method = self._own_method(things, function.attr)
+        if method is not None:
+            self._apply(node, method, found, skip=1)
+        if name == "functools.partial":
+            return self._partial(node, found)
+        if name not in _TRANSPARENT:
+            self._may_raise()
+        if (name is None and function.attr[:1].isupper()) or (
+            name and name.rpartition(".")[2][:1].isupper()
+        ):
+            return self._kept_by_class(node, found)
+        return UNKNOWN
+
+    def _own_method(self, things: list[tuple[int, Thing]], name: str) -> Function | None:
+        for _, thing in things:
+            known = self.module.classes.get(thing.type.name.removeprefix("class "))
+            if known is not None and thing.type.name.startswith("class "):
+                return known.methods.get(name)
+        return None
+
+    def _plain(self, node: ast.Call, name: str | None) -> Ids:
+        target = self.eval(node.func)
+        found = self._arguments(node)
+        if name in _CHANGERS and found:
+            self.mutate(node, node.args[0], found[0][1])
+        for argument in node.args:
+            if isinstance(argument, ast.Name):
+                self.state.forget_parts(argument.id)
+        functions = [
+            thing.function for _, thing in self.things(target) if thing.function is not None
+        ]
+        for function in functions:
+            self._apply(node, function, found, skip=0)
+        if name == "functools.partial":
+            return self._partial(node, found)
+        if functions and self.module.scopes[functions[0]].yields:
+            return self.make(id(node), Thing(type=Type("generator")))
+        if name not in _TRANSPARENT:
+            self._may_raise()
+        if isinstance(node.func, ast.Name) and not functions and node.func.id[:1].isupper():
+            return self._kept_by_class(node, found)
+        return UNKNOWN
+
+    def _partial(self, node: ast.Call, found: list[tuple[ast.expr, Ids]]) -> Ids:
+        holds = frozenset(one for _, ids in found for one in ids if one in self.state.things)
+        return self.make(id(node), Thing(type=Type("partial"), holds=holds))
+
+    def _kept_by_class(self, node: ast.Call, found: list[tuple[ast.expr, Ids]]) -> Ids:
+        """An object of a class from elsewhere, by its name in CapWords; what it was made of may be in it."""
+        known = self.state.things
+        holds = frozenset(one for _, ids in found for one in ids if one in known)
+        if not holds:
+            return UNKNOWN
+        return self.make(id(node), Thing(holds=holds, twice=self.second_way(found)))
+
+    def _apply(
+        self, node: ast.Call, function: Function, found: list[tuple[ast.expr, Ids]], skip: int
+    ) -> None:
+        """Does what a function of the file does."""
+        captured = self.free_names(function)
+        for name in sorted(captured):
+            ids = self.state.names.get(name)
+            if ids is not None and not isinstance(node.func, ast.Name):
+                continue
+            if ids is not None and isinstance(node.func, ast.Name):
+                self.use(node.func, ids, f"{name}, which {node.func.id} uses,")
+        interesting = [
+            ids
+            for ids in (
+                *(ids for _, ids in found),
+                *(self.state.names.get(name, UNKNOWN) for name in captured),
+            )
+            if any(thing.cap in ("iso", "any") for _, thing in self.things(ids))
+        ]
+        if not interesting:
+            return
+        effects = self.effects_of(function)
+        called = getattr(function, "name", "a function")
+        names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)][
+            skip:
+        ]
+        given = dict(zip(names, [ids for _, ids in found[: len(node.args)]], strict=False))
+        for keyword, (_, ids) in zip(node.keywords, found[len(node.args) :], strict=True):
+            if keyword.arg is not None:
+                given[keyword.arg] = ids
+        for name in captured:
+            given.setdefault(name, self.state.names.get(name, UNKNOWN))
+        for name, surely in effects.moves.items():
+            ids = given.get(name, UNKNOWN)
+            for number, thing in self.things(ids):
+                if thing.cap in ("iso", "any"):
+                    site = Site.of(node, f"moved by {called}")
+                    self._mark_moved(number, site, surely=surely and len(ids) == 1)
+                    self.moving = True
+
+    def _drop_parts(self, base: Ids) -> None:
+        """Something was taken out: whether a part is still one isn't known."""
+        for number, thing in list(self.state.things.items()):
+            if thing.part_of & base:
+                self.state.update(number, Thing())
+
+
+def _kept(init: Function) -> set[str]:
+    """The parameters that an `__init__` keeps in attributes."""
+    kept = set()
+    for node in ast.walk(init):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Name):
+            kept.add(node.value.id)
+    return kept
+
+
+def _self_values(method: Function) -> list[tuple[str, ast.expr | None]]:
+    """The attributes that a method gives values to: with the annotation, or with the call that makes the value."""
+    arguments = {argument.arg: argument.annotation for argument in method.args.args}
+    found: list[tuple[str, ast.expr | None]] = []
+
+    def note(target: ast.expr, value: ast.expr | None) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            values: list[ast.expr | None] = [None] * len(target.elts)
+            if isinstance(value, ast.Tuple) and len(value.elts) == len(values):
+                values = list(value.elts)
+            for one, its in zip(target.elts, values, strict=True):
+                note(one, its)
+            return
+        path = path_of(target) or ""
+        if path.startswith("self.") and path.count(".") == 1:
+            if isinstance(value, ast.Name):
+                value = arguments.get(value.id)
+            found.append((path[5:], value))
+
+    for node in ast.walk(method):
+        if isinstance(node, ast.AnnAssign):
+            note(node.target, node.annotation)
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                note(target, node.value if not isinstance(node.value, ast.Attribute) else None)
+        elif isinstance(node, ast.For | ast.AsyncFor):
+            note(node.target, None)
+    return found
+
+
+_REMUDA: Final[dict[str, Callable[[Calls, ast.Call], Ids]]] = {
+    "iso": Calls._iso,
+    "val": Calls._val,
+    "freeze": Calls._freeze,
+    "ref": Calls._handle,
+    "Tracked": Calls._handle,
+    "tag": Calls._handle,
+    "trn": Calls._handle,
+    "box": Calls._handle,
+    "consume": Calls._consume,
+    "unchecked": Calls._unchecked,
+    "swap": Calls._swap,
+    "signal": Calls._signal,
+    "broadcast": Calls._to_many,
+    "quorum": Calls._to_many,
+    "spawn": Calls._spawn,
+    "channel": Calls._channel,
+    "await_future": Calls._await_future,
+    "Runtime": Calls._runtime,
+    "Message": Calls._message,
+}

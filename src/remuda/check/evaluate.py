@@ -1,0 +1,442 @@
+"""What expressions do to the objects, and which objects they are.
+
+An expression has one way in and one way out, so what branches within it (`and`, `or`, conditional expressions,
+comprehensions) is joined again here, not in the graph.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from remuda.check.effects import Effects
+from remuda.check.module import Function, Module, Scope
+from remuda.check.objects import Objects, Reports, path_of
+from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
+from remuda.check.types import ANY, Type, of_constant, parse
+
+__all__ = ["Evaluator", "of_type"]
+
+_CAPS: Final = {
+    "remuda.Iso": "iso",
+    "remuda.Val": "val",
+    "remuda.Ref": "ref",
+    "remuda.Tracked": "ref",
+    "remuda.Tag": "tag",
+    "remuda.Trn": "trn",
+    "remuda.Box": "box",
+}
+_MOST_TURNS: Final = 4
+
+
+def of_type(kind: Type) -> Thing:
+    """An object of an annotated type."""
+    if kind.name == "|":
+        members = [member for member in kind.args if member.name != "None"]
+        things = {of_type(member) for member in members}
+        caps = {thing.cap for thing in things}
+        if len(things) == 1:
+            return things.pop()
+        return Thing(caps.pop() if len(caps) == 1 else "", ANY)
+    cap = _CAPS.get(kind.name)
+    if cap is not None:
+        return Thing(cap, kind.args[0] if kind.args else ANY)
+    return Thing(type=kind)
+
+
+class Evaluator(Objects):
+    """Goes through expressions. What calls do is told by a subclass."""
+
+    def __init__(self, module: Module, scope: Scope, reports: Reports | None) -> None:
+        super().__init__(module, scope, reports)
+        self.discarded: ast.expr | None = None
+        self._peeking = False
+
+    def call(self, node: ast.Call) -> Ids:
+        """What a call does and returns."""
+        raise NotImplementedError
+
+    def free(self, name: str) -> Thing | None:
+        """An object that a name from outside of the function leads to."""
+        raise NotImplementedError
+
+    def attribute(self, class_name: str, attribute: str) -> Thing:
+        """What an attribute of a class of the file leads to, by its annotation or all that it is given."""
+        raise NotImplementedError
+
+    def effects_of(self, function: Function) -> Effects:
+        """What a function of the file does to its parameters, and to what it reaches outside."""
+        raise NotImplementedError
+
+    def free_names(self, function: Function) -> frozenset[str]:
+        """The names of enclosing functions that a function reads."""
+        raise NotImplementedError
+
+    def eval(self, node: ast.expr) -> Ids:
+        """The objects that an expression may be; does to the state what the expression does."""
+        visit = _EXPRESSIONS.get(type(node))
+        if visit is not None:
+            return visit(self, node)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self.eval(child)
+        return UNKNOWN
+
+    def peek(self, node: ast.expr) -> Ids:
+        """The same where only the identity is looked at: that is no use."""
+        if not isinstance(node, ast.Name):
+            return self.eval(node)
+        kept, self._peeking = self._peeking, True
+        ids = self.eval(node)
+        self._peeking = kept
+        return ids
+
+    def type_of(self, node: ast.expr, ids: Ids) -> Type:
+        """The type of a value, if that is certain."""
+        if isinstance(node, ast.Constant):
+            return of_constant(node.value)
+        if isinstance(node, ast.JoinedStr):
+            return Type("str")
+        if isinstance(node, ast.UnaryOp):
+            if isinstance(node.op, ast.Not):
+                return Type("bool")
+            if isinstance(node.operand, ast.Constant):
+                return of_constant(node.operand.value)
+        things = self.certain(ids)
+        kinds = {thing.type for thing in things}
+        return kinds.pop() if len(kinds) == 1 else ANY
+
+    # Names and what is reached through them
+
+    def _name(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Name)
+        ids = self.state.names.get(node.id)
+        if ids is None:
+            owner = self.scope.owner(node.id)
+            if owner is None or (owner is self.scope and self.scope is not self.module.scope):
+                return UNKNOWN
+            thing = self.free(node.id)
+            ids = UNKNOWN if thing is None else self.make(("free", node.id), thing)
+            self.state.names[node.id] = ids
+        if ids is not UNKNOWN and not self._peeking:
+            self.use(node, ids)
+        return ids
+
+    def _attribute(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Attribute)
+        path = path_of(node)
+        if path is not None:
+            ids = self.state.names.get(path)
+            if ids is not None:
+                self.use(node, ids)
+                return ids
+        base = self.eval(node.value)
+        if base is UNKNOWN:
+            return UNKNOWN
+        for _, thing in self.things(base):
+            kind = thing.type
+            if kind.name in ("remuda.Mailbox", "remuda.Agent") and node.attr == "me":
+                return self.make(id(node), Thing(type=Type("remuda.AgentRef", kind.args)))
+            if kind.name == "remuda.Request" and node.attr == "message":
+                return self.make(id(node), of_type(kind.args[0]) if kind.args else Thing())
+            if kind.name.startswith("class ") and len(base) == 1:
+                thing = self.attribute(kind.name.removeprefix("class "), node.attr)
+                if thing != Thing():
+                    break
+        else:
+            return self._part(node, base)
+        made = self.make(id(node), thing)
+        if path is not None and thing.cap:
+            self.state.bind(path, made)
+        return made
+
+    def _subscript(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Subscript)
+        base = self.eval(node.value)
+        self.eval(node.slice)
+        if base is UNKNOWN:
+            return UNKNOWN
+        element = self.element(base, subscript=True)
+        if element.type.name.startswith("remuda."):
+            return self.make(id(node), element)
+        return self._part(node, base)
+
+    def _part(self, node: ast.expr, base: Ids) -> Ids:
+        """Something that was taken out of an object, and is still in it."""
+        whole: set[int] = set()
+        cap = ""
+        made = Thing()
+        for number, thing in self.things(base):
+            if thing.cap in ("val", "box"):
+                cap = thing.cap
+            elif thing.frozen is not None:
+                cap = "val"
+            elif thing.cap in ("iso", "any", "") and not thing.immutable:
+                whole |= {number, *thing.part_of}
+                if thing.moved and thing.part_of:
+                    made = made._replace(moved=thing.moved, surely=thing.surely)
+        if cap:
+            return self.make(id(node), Thing(cap))
+        if not whole:
+            return UNKNOWN
+        return self.make(id(node), made._replace(part_of=frozenset(whole)))
+
+    def element(self, ids: Ids, *, subscript: bool = False) -> Thing:
+        """What an object holds, if that is all of one kind."""
+        things = self.certain(ids)
+        kinds: set[Thing] = set()
+        for thing in things:
+            if thing.cap in ("val", "box"):
+                kinds.add(Thing(thing.cap))
+                continue
+            inner = [self.state.things.get(one) for one in thing.holds]
+            if thing.type.args:
+                position = 1 if subscript and thing.type.name in ("dict", "defaultdict") else 0
+                if position < len(thing.type.args):
+                    kinds.add(of_type(thing.type.args[position]))
+            elif inner and all(one is not None for one in inner) and not subscript:
+                kinds |= {Thing(one.cap, one.type) for one in inner if one is not None}
+            elif inner and all(one and one.type.name.startswith("remuda.") for one in inner):
+                kinds |= {Thing(type=one.type) for one in inner if one is not None}
+            else:
+                return Thing()
+        return kinds.pop() if len(kinds) == 1 else Thing()
+
+    # Binding
+
+    def bind(self, target: ast.expr, ids: Ids, value: ast.expr | None = None) -> None:
+        """Assigns to a name, an attribute, a place in a container, or several."""
+        if isinstance(target, ast.Name):
+            untracked = target.id in self.scope.rebound or target.id in self.scope.outside
+            self.state.bind(target.id, UNKNOWN if untracked else ids)
+        elif isinstance(target, ast.Tuple | ast.List):
+            self._unpack(target.elts, ids)
+        elif isinstance(target, ast.Starred):
+            self.bind(target.value, UNKNOWN)
+        elif isinstance(target, ast.Attribute | ast.Subscript):
+            base = self.eval(target.value)
+            if isinstance(target, ast.Subscript):
+                self.eval(target.slice)
+            self.mutate(target, target.value, base)
+            self.hold(base, ids)
+            path = path_of(target) if isinstance(target, ast.Attribute) else None
+            if path is not None:
+                self.state.bind(path, ids)
+
+    def _unpack(self, targets: list[ast.expr], ids: Ids) -> None:
+        things = self.certain(ids)
+        kind = things[0].type if len(things) == 1 else ANY
+        pairwise = kind.name == "tuple" and len(kind.args) == len(targets)
+        for position, target in enumerate(targets):
+            if pairwise and not isinstance(target, ast.Starred):
+                self.bind(target, self.make(("part", id(target)), of_type(kind.args[position])))
+            else:
+                self.bind(target, UNKNOWN)
+
+    def assign(self, targets: Iterable[ast.expr], value: ast.expr) -> None:
+        """`target = value`, also for as many of each."""
+        targets = list(targets)
+        if isinstance(value, ast.Tuple | ast.List):
+            for target in targets:
+                if (
+                    isinstance(target, ast.Tuple | ast.List)
+                    and len(target.elts) == len(value.elts)
+                    and not any(isinstance(one, ast.Starred) for one in (*target.elts, *value.elts))
+                    and len(targets) == 1
+                ):
+                    found = [self._value(part) for part in value.elts]
+                    for one, ids in zip(target.elts, found, strict=True):
+                        self.bind(one, ids)
+                    return
+        ids = self._value(value)
+        for target in targets:
+            self.bind(target, ids)
+
+    def _value(self, value: ast.expr) -> Ids:
+        ids = self.eval(value)
+        if ids is UNKNOWN:
+            kind = self.type_of(value, ids)
+            if kind != ANY:
+                return self.make(("literal", id(value)), Thing(type=kind))
+        return ids
+
+    def hold(self, base: Ids, ids: Ids) -> None:
+        """The one object now leads to the other."""
+        known = frozenset(number for number in ids if number in self.state.things)
+        if known:
+            for number, thing in self.things(base):
+                if not known <= thing.holds and not thing.immutable:
+                    self.state.update(number, thing._replace(holds=thing.holds | known))
+
+    # Expressions that hold others
+
+    def _display(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.List | ast.Tuple | ast.Set)
+        name = {ast.List: "list", ast.Tuple: "tuple", ast.Set: "set"}[type(node)]
+        return self.compound(node, Type(name), node.elts)
+
+    def _dict(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Dict)
+        parts = [part for part in (*node.keys, *node.values) if part is not None]
+        return self.compound(node, Type("dict"), parts)
+
+    def compound(self, node: ast.expr, kind: Type, parts: list[ast.expr]) -> Ids:
+        """A new object that is made of others."""
+        found: list[tuple[ast.expr, Ids]] = []
+        for part in parts:
+            ids = self.eval(part)
+            if ids is not UNKNOWN:
+                found.append((part, ids))
+        if not found:
+            return self.make(id(node), Thing(type=kind))
+        known = self.state.things
+        holds = frozenset(one for _, ids in found for one in ids if one in known)
+        twice = self.second_way(found)
+        return self.make(id(node), Thing(type=kind, holds=holds, twice=twice))
+
+    def _starred(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Starred)
+        self.eval(node.value)
+        return UNKNOWN
+
+    def _await(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Await)
+        return self.eval(node.value)
+
+    def _walrus(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.NamedExpr)
+        ids = self._value(node.value)
+        self.bind(node.target, ids)
+        return ids
+
+    def _compare(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Compare)
+        identity = all(isinstance(op, ast.Is | ast.IsNot) for op in node.ops)
+        for part in (node.left, *node.comparators):
+            if identity:
+                self.peek(part)
+            else:
+                self.eval(part)
+        return UNKNOWN
+
+    def _binary(self, node: ast.expr) -> Ids:
+        # A long sum is nested to the left.
+        while isinstance(node, ast.BinOp):
+            self.eval(node.right)
+            node = node.left
+        self.eval(node)
+        return UNKNOWN
+
+    # Expressions that branch
+
+    def _bool(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.BoolOp)
+        ids = self.eval(node.values[0])
+        outcomes = ids
+        for value in node.values[1:]:
+            before = self.state.copy()
+            outcomes |= self.eval(value)
+            if self.state.changes != before.changes:
+                self.state.join(before)
+        return outcomes
+
+    def _conditional(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.IfExp)
+        self.eval(node.test)
+        before = self.state.copy()
+        ids = self.eval(node.body)
+        after, self.state = self.state, before
+        ids |= self.eval(node.orelse)
+        self.state.join(after)
+        return ids
+
+    def _comprehension(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
+        name = {ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict"}.get(
+            type(node), "generator"
+        )
+        results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        names = {
+            inner.id
+            for generator in node.generators
+            for inner in ast.walk(generator.target)
+            if isinstance(inner, ast.Name)
+        }
+        kept = {name: self.state.names.get(name) for name in names}
+        source = self.eval(node.generators[0].iter)
+        found: Ids = NOWHERE
+        for _ in range(_MOST_TURNS):
+            merged = self.state.copy()
+            self._generate(node.generators, source)
+            for result in results:
+                found |= self.eval(result)
+            changed = merged.join(self.state)
+            self.state = merged
+            if not changed:
+                break
+        for target, ids in kept.items():
+            if ids is None:
+                self.state.names.pop(target, None)
+            else:
+                self.state.names[target] = ids
+        known = self.state.things
+        holds = frozenset(one for one in found if one in known)
+        return self.make(id(node), Thing(type=Type(name), holds=holds))
+
+    def _generate(self, generators: list[ast.comprehension], source: Ids) -> None:
+        for position, generator in enumerate(generators):
+            if position:
+                source = self.eval(generator.iter)
+            element = self.element(source)
+            made = UNKNOWN
+            if element != Thing():
+                made = self.make(("element", id(generator)), element)
+            self.bind(generator.target, made)
+            for test in generator.ifs:
+                self.eval(test)
+
+    # Functions, and what leaves them
+
+    def _lambda(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Lambda)
+        for default in (*node.args.defaults, *node.args.kw_defaults):
+            if default is not None:
+                self.eval(default)
+        return self.make(id(node), Thing(function=node))
+
+    def _call(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Call)
+        return self.call(node)
+
+    def _constant(self, _: ast.expr) -> Ids:
+        return UNKNOWN
+
+    def annotated(self, node: ast.expr | None) -> Type:
+        """The type that an annotation of this function names."""
+        return parse(node, self.module, self.scope)
+
+
+_EXPRESSIONS: Final[dict[type[ast.expr], Callable[[Evaluator, ast.expr], Ids]]] = {
+    ast.Name: Evaluator._name,
+    ast.Constant: Evaluator._constant,
+    ast.Attribute: Evaluator._attribute,
+    ast.Subscript: Evaluator._subscript,
+    ast.Call: Evaluator._call,
+    ast.List: Evaluator._display,
+    ast.Tuple: Evaluator._display,
+    ast.Set: Evaluator._display,
+    ast.Dict: Evaluator._dict,
+    ast.Starred: Evaluator._starred,
+    ast.Await: Evaluator._await,
+    ast.NamedExpr: Evaluator._walrus,
+    ast.Compare: Evaluator._compare,
+    ast.BinOp: Evaluator._binary,
+    ast.BoolOp: Evaluator._bool,
+    ast.IfExp: Evaluator._conditional,
+    ast.ListComp: Evaluator._comprehension,
+    ast.SetComp: Evaluator._comprehension,
+    ast.DictComp: Evaluator._comprehension,
+    ast.GeneratorExp: Evaluator._comprehension,
+    ast.Lambda: Evaluator._lambda,
+}

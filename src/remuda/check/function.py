@@ -1,0 +1,471 @@
+"""Goes through one function: its steps along the graph, until nothing new is learnt.
+
+What is known where a block begins is joined from all that lead there. Blocks are gone through again, in order, as
+long as anything at their beginnings changes; it only ever grows, so that comes to an end.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Final
+
+from remuda.check.blocks import Block, Step
+from remuda.check.calls import Calls
+from remuda.check.effects import Effects
+from remuda.check.evaluate import of_type
+from remuda.check.flow import Flow
+from remuda.check.module import Function, Module, Scope
+from remuda.check.objects import Message, Reports, path_of
+from remuda.check.state import UNKNOWN, State, Thing
+from remuda.check.types import ANY, MUTABLE, Type, parse
+
+__all__ = ["Walk", "check_module"]
+
+_MOST_VISITS: Final = 40
+"""How often a block is gone through at most: real programs take two or three."""
+
+_DEEPEST: Final = 4
+"""How deep functions that call functions are followed."""
+
+
+class _Shared:
+    """What is worked out once for a file."""
+
+    def __init__(self) -> None:
+        self.effects: dict[Function, Effects] = {}
+        self.free_names: dict[Function, frozenset[str]] = {}
+        self.free: dict[tuple[Scope, str], Thing | None] = {}
+        self.depth = 0
+
+
+class Walk(Calls):
+    """Goes through one function, or through the top level of a file."""
+
+    def __init__(
+        self, module: Module, scope: Scope, reports: Reports | None, shared: _Shared
+    ) -> None:
+        super().__init__(module, scope, reports)
+        self._shared = shared
+        self._agent = False
+
+    def run(self) -> State | None:
+        """Goes through it all.
+
+        Returns:
+            What is known at the end; None if it is never reached.
+        """
+        node = self.scope.node
+        if isinstance(node, ast.Lambda):
+            result = ast.Return(node.body)
+            ast.copy_location(result, node.body)
+            body: list[ast.stmt] = [result]
+        else:
+            assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module)
+            body = node.body
+        flow = Flow(body, lambda name: self._name_of(name))
+        if not isinstance(node, ast.Module):
+            self._parameters(node)
+        order = {block: position for position, block in enumerate(flow.blocks)}
+        begins: dict[Block, State] = {flow.entry: self.state}
+        visits: dict[Block, int] = {}
+        waiting = {order[flow.entry]}
+        while waiting:
+            position = min(waiting)
+            waiting.remove(position)
+            block = flow.blocks[position]
+            visits[block] = visits.get(block, 0) + 1
+            if visits[block] > _MOST_VISITS:
+                continue
+            self.state = begins[block].copy()
+            for target, state in self._block(block):
+                known = begins.get(target)
+                if known is None:
+                    begins[target] = state.copy()
+                    waiting.add(order[target])
+                elif known.join(state):
+                    waiting.add(order[target])
+        return begins.get(flow.exit)
+
+    def _name_of(self, node: ast.expr) -> str | None:
+        name = self.module.qualified(node, self.scope)
+        if name is None and path_of(node) == "self.assertRaises":
+            return "self.assertRaises"
+        return name
+
+    def _parameters(self, node: Function) -> None:
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        method = isinstance(self.scope.parent and self.scope.parent.node, ast.ClassDef)
+        for position, argument in enumerate(arguments):
+            if argument.annotation is not None:
+                thing = of_type(parse(argument.annotation, self.module, self.scope))
+            elif position == 0 and method:
+                thing = self._self_type()
+            elif self.reports is None:
+                thing = Thing("any")
+            else:
+                continue
+            if self.reports is None and thing == Thing():
+                thing = Thing("any")
+            if thing != Thing():
+                self.state.bind(argument.arg, self.make(("parameter", argument.arg), thing))
+        if arguments and not isinstance(node, ast.Lambda):
+            first = parse(arguments[0].annotation, self.module, self.scope)
+            self._agent = first.name == "remuda.Mailbox" or (
+                method and node.name == "receive" and len(arguments) == 2
+            )
+
+    def _self_type(self) -> Thing:
+        parent = self.scope.parent
+        if parent is not None and isinstance(parent.node, ast.ClassDef):
+            name = parent.node.name
+            known = self.module.classes.get(name)
+            if known is not None and known.node is parent.node:
+                return Thing(type=Type(f"class {name}"))
+        return Thing()
+
+    # Steps
+
+    def _block(self, block: Block) -> list[tuple[Block, State]]:
+        """Does the steps of a block.
+
+        Returns:
+            The blocks that may come next, each with what is then known.
+        """
+        found: list[tuple[Block, State]] = []
+        self.expected = block.expected
+        escapes = block.escapes
+        raised = self.state.copy() if block.enters and escapes else None
+        refused: State | None = None
+        seen = -1
+        for step in block.steps:
+            before = self.state
+            if step.raises:
+                # A state is changed in place: what was known before a step has to be kept.
+                before = self.state.copy()
+                if before.changes != seen:
+                    seen = before.changes
+                    raised = _joined(raised, before)
+            self.late = []
+            self.moving = False
+            self.lines = step.lines
+            self.discarded = None
+            _STEPS[step.operation](self, step)
+            if step.raises:
+                if self.moving or step.sends:
+                    refused = _joined(refused, before)
+                for state in self.late:
+                    raised = _joined(raised, state)
+        for known in (self.state, raised, refused):
+            if known is not None:
+                known.collect()
+        for escape in escapes:
+            thrown = refused if escape.sends_only else raised
+            if thrown is not None:
+                found.append((escape.target, thrown))
+        found.extend((target, self.state) for target in block.next)
+        return found
+
+    def _do(self, step: Step) -> None:
+        visit = _STATEMENTS.get(type(step.node))
+        if visit is not None:
+            visit(self, step.node)
+            return
+        for child in ast.iter_child_nodes(step.node):
+            if isinstance(child, ast.expr):
+                self.eval(child)
+
+    def _test(self, step: Step) -> None:
+        assert isinstance(step.node, ast.expr)
+        self.eval(step.node)
+
+    def _iterate(self, step: Step) -> None:
+        assert isinstance(step.node, ast.For | ast.AsyncFor)
+        self.state.bind(f"<{id(step.node)}>", self.eval(step.node.iter))
+
+    def _next(self, step: Step) -> None:
+        assert isinstance(step.node, ast.For | ast.AsyncFor)
+        element = self.element(self.state.names.get(f"<{id(step.node)}>", UNKNOWN))
+        made = UNKNOWN if element == Thing() else self.make(("element", id(step.node)), element)
+        self.bind(step.node.target, made)
+
+    def _enter(self, step: Step) -> None:
+        assert isinstance(step.node, ast.withitem)
+        ids = self.eval(step.node.context_expr)
+        if step.node.optional_vars is not None:
+            things = self.certain(ids)
+            same = bool(things) and all(thing.type.name == "remuda.Runtime" for thing in things)
+            self.bind(step.node.optional_vars, ids if same else UNKNOWN)
+
+    def _catch(self, step: Step) -> None:
+        assert isinstance(step.node, ast.ExceptHandler)
+        if step.node.name:
+            self.state.bind(step.node.name, UNKNOWN)
+
+    def _subject(self, step: Step) -> None:
+        assert isinstance(step.node, ast.Match)
+        self.state.bind("<subject>", self.eval(step.node.subject))
+
+    def _case(self, step: Step) -> None:
+        assert isinstance(step.node, ast.match_case)
+        whole = self.state.names.get("<subject>", UNKNOWN)
+        for node in ast.walk(step.node.pattern):
+            if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+                top = node is step.node.pattern
+                self.state.bind(node.name, whole if top else UNKNOWN)
+            elif isinstance(node, ast.MatchMapping) and node.rest:
+                self.state.bind(node.rest, UNKNOWN)
+            elif isinstance(node, ast.MatchValue):
+                self.eval(node.value)
+
+    # Statements
+
+    def _expression(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.Expr)
+        self.discarded = node.value
+        self.eval(node.value)
+
+    def _assign(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.Assign)
+        self.assign(node.targets, node.value)
+
+    def _annotated(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.AnnAssign)
+        if node.value is None:
+            return
+        ids = self._value(node.value)
+        kind = parse(node.annotation, self.module, self.scope)
+        thing = of_type(kind)
+        if ids == UNKNOWN and thing != Thing():
+            ids = self.make(("annotated", id(node)), thing)
+        elif kind.args:
+            # `agents: list[AgentRef[int]] = []` says more than the list does.
+            for number, known in self.things(ids):
+                if known.type.name == kind.name and not known.type.args:
+                    self.state.update(number, known._replace(type=kind))
+        self.bind(node.target, ids)
+
+    def _augmented(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.AugAssign)
+        self.eval(node.value)
+        if not isinstance(node.target, ast.Name):
+            assert isinstance(node.target, ast.Attribute | ast.Subscript)
+            base = self.eval(node.target.value)
+            if isinstance(node.target, ast.Subscript):
+                self.eval(node.target.slice)
+            self.mutate(node.target, node.target.value, base)
+            return
+        # Load and store in one.
+        read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+        ids = self.eval(read)
+        in_place = any(
+            thing.type.name in MUTABLE or thing.cap in ("iso", "ref", "trn")
+            for _, thing in self.things(ids)
+        )
+        if in_place:
+            self.mutate(node, node.target, ids)
+        else:
+            self.bind(node.target, UNKNOWN)
+
+    def _return(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.Return)
+        if node.value is None:
+            return
+        ids = self.eval(node.value)
+        if self._agent:
+            self.move(Message(node.value, ids), node, "returned", "who awaits the agent")
+
+    def _delete(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.Delete)
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self.state.bind(target.id, UNKNOWN)
+            elif isinstance(target, ast.Attribute | ast.Subscript):
+                base = self.eval(target.value)
+                self.mutate(target, target.value, base)
+                self._drop_parts(base)
+
+    def _function(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for part in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
+            if part is not None:
+                self.eval(part)
+        self.state.bind(node.name, self.make(id(node), Thing(function=node)))
+
+    def _class(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.ClassDef)
+        for part in (*node.decorator_list, *node.bases):
+            self.eval(part)
+        self.state.bind(node.name, UNKNOWN)
+
+    def _import(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            if name in self.state.names:
+                self.state.bind(name, UNKNOWN)
+
+    def _nothing(self, node: ast.AST) -> None:
+        pass
+
+    # What is known of other functions
+
+    def effects_of(self, function: Function) -> Effects:
+        """What a function of the file does to its parameters, and to what it reaches outside."""
+        known = self._shared.effects.get(function)
+        if known is not None:
+            return known
+        if self._shared.depth >= _DEEPEST:
+            return Effects()
+        self._shared.effects[function] = Effects()  # for a function that calls itself
+        self._shared.depth += 1
+        walk = Walk(self.module, self.module.scopes[function], None, self._shared)
+        for name in self.free_names(function):
+            walk.state.bind(name, walk.make(("free", name), Thing("any")))
+        begins = walk.state.names.copy()
+        end = walk.run()
+        self._shared.depth -= 1
+        moves: dict[str, bool] = {}
+        if end is not None:
+            starts = dict(begins)
+            for argument in self.module.scopes[function].bound:
+                number = walk._numbers.get(("parameter", argument))
+                if number is not None:
+                    starts[argument] = frozenset((number,))
+            for name, ids in starts.items():
+                for number in ids:
+                    thing = end.things.get(number)
+                    if thing is not None and thing.moved:
+                        moves[name] = thing.surely
+        found = self._shared.effects[function] = Effects(moves)
+        return found
+
+    def free_names(self, function: Function) -> frozenset[str]:
+        """The names of enclosing functions, and of the file, that a function reads."""
+        known = self._shared.free_names.get(function)
+        if known is None:
+            scope = self.module.scopes[function]
+            loads = set(scope.loads)
+            for inner in self.module.scopes.values():
+                outer = inner.parent
+                while outer is not None and outer is not scope:
+                    outer = outer.parent
+                if outer is scope:
+                    loads |= inner.loads
+            known = frozenset(
+                name for name in loads if name not in scope.bound and name not in scope.imports
+            )
+            self._shared.free_names[function] = known
+        return known
+
+    def free(self, name: str) -> Thing | None:
+        """An object that a name from outside of the function leads to, if it is only ever that."""
+        owner = self.scope.owner(name)
+        if owner is None:
+            return None
+        key = (owner, name)
+        if key not in self._shared.free:
+            self._shared.free[key] = None  # for names that are given each other
+            self._shared.free[key] = self._only_value(owner, name)
+        return self._shared.free[key]
+
+    def _only_value(self, owner: Scope, name: str) -> Thing | None:
+        function = owner.functions.get(name)
+        if len(owner.bound.get(name, ())) != 1 or name in owner.rebound:
+            return None
+        if function is not None:
+            return Thing(function=function)
+        annotation = owner.annotations.get(name)
+        if annotation is not None:
+            thing = of_type(parse(annotation, self.module, owner))
+            if thing != Thing():
+                return thing
+        value = owner.bound[name][0]
+        if not isinstance(
+            value, ast.Call | ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp
+        ):
+            return None
+        walk = Walk(self.module, owner, None, self._shared)
+        things = walk.certain(walk.eval(value))
+        if len(things) != 1 or (things[0].type == ANY and not things[0].cap):
+            return None
+        return Thing(things[0].cap, things[0].type)
+
+
+def _joined(known: State | None, more: State) -> State:
+    if known is None:
+        return more.copy()
+    known.join(more)
+    return known
+
+
+def check_module(module: Module) -> Reports:
+    """Goes through every function of a file that may have anything to be found."""
+    reports = Reports()
+    if not module.uses_remuda:
+        return reports
+    shared = _Shared()
+    for scope in _worth_while(module):
+        Walk(module, scope, reports, shared).run()
+    return reports
+
+
+def _worth_while(module: Module) -> list[Scope]:
+    """The scopes in which anything can be found.
+
+    Those are the functions that use Remuda's names or send, and all that lie with them in one class or function, since
+    these may share attributes and variables.
+    """
+    ours = {
+        name
+        for scope in module.scopes.values()
+        for name, full in scope.imports.items()
+        if full.partition(".")[0] == "remuda"
+    }
+    for name, values in module.scope.bound.items():
+        for value in values:
+            if isinstance(value, ast.Call):
+                full = module.qualified(value.func, module.scope)
+                if full is not None and full.startswith("remuda."):
+                    ours.add(name)
+    outermost: dict[Scope, Scope] = {}
+    chosen: set[Scope] = set()
+    for scope in module.scopes.values():  # outer ones first
+        parent = scope.parent
+        top = scope if parent is None or parent is module.scope else outermost[parent]
+        outermost[scope] = top
+        if module.assumed or scope.carries or scope.loads & ours:
+            chosen.add(top)
+    return [
+        scope
+        for scope, top in outermost.items()
+        if top in chosen and not isinstance(scope.node, ast.ClassDef)
+    ]
+
+
+_STEPS: Final[dict[str, Callable[[Walk, Step], None]]] = {
+    "do": Walk._do,
+    "test": Walk._test,
+    "iterate": Walk._iterate,
+    "next": Walk._next,
+    "enter": Walk._enter,
+    "catch": Walk._catch,
+    "subject": Walk._subject,
+    "case": Walk._case,
+}
+_STATEMENTS: Final[dict[type[ast.AST], Callable[[Walk, ast.AST], None]]] = {
+    ast.Expr: Walk._expression,
+    ast.Assign: Walk._assign,
+    ast.AnnAssign: Walk._annotated,
+    ast.AugAssign: Walk._augmented,
+    ast.Return: Walk._return,
+    ast.Delete: Walk._delete,
+    ast.FunctionDef: Walk._function,
+    ast.AsyncFunctionDef: Walk._function,
+    ast.ClassDef: Walk._class,
+    ast.Import: Walk._import,
+    ast.ImportFrom: Walk._import,
+    ast.Global: Walk._nothing,
+    ast.Nonlocal: Walk._nothing,
+    ast.Pass: Walk._nothing,
+}

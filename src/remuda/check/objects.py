@@ -1,0 +1,395 @@
+"""What happens to objects: they are made, used, moved, frozen, changed. Reports what must not happen.
+
+This is the meaning of the capabilities, apart from how a program spells them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from remuda.check.finding import Site
+from remuda.check.module import Module, Scope
+from remuda.check.state import NOWHERE, UNKNOWN, Ids, State, Thing
+from remuda.check.types import MUTABLE, show
+
+__all__ = ["Message", "Objects", "Report", "Reports", "path_of"]
+
+LOCAL: Final = {
+    "ref": "belongs to the agent that made it",
+    "trn": "may still be written by the one who made it",
+    "box": "is a view of what others may write",
+}
+"""Capabilities that never leave an agent, and why."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finding before it is given its file and columns in characters."""
+
+    code: str
+    line: int
+    column: int
+    message: str
+    related: Site | None
+    lines: tuple[int, int]
+
+
+@dataclass
+class Reports:
+    """What was found so far.
+
+    A later report on the same place and matter replaces an earlier one: it knows more paths.
+    """
+
+    found: dict[tuple[int, int, str], Report] = field(default_factory=dict)
+
+
+@dataclass
+class Message:
+    """What is about to be sent.
+
+    Attributes:
+        node: The expression.
+        ids: The objects that it may be.
+    """
+
+    node: ast.expr
+    ids: Ids
+
+
+def path_of(node: ast.expr) -> str | None:
+    """The name or path, such as `self.buffer`, that an expression is; None if it is something else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not names or not isinstance(node, ast.Name):
+        return None
+    return ".".join([node.id, *reversed(names)])
+
+
+class Objects:
+    """The objects of one function, while it is gone through.
+
+    Attributes:
+        module: The file.
+        scope: The function's scope.
+        state: What is known at the current point.
+        reports: Where to say what is wrong; None while only the effect of the function is asked for.
+        late: States in which the current step may raise, beside the one before it.
+        moving: Whether the current step has moved something already.
+        lines: The lines of the current statement.
+        expected: Codes that the program around expects to be raised as errors.
+    """
+
+    def __init__(self, module: Module, scope: Scope, reports: Reports | None) -> None:
+        self.module = module
+        self.scope = scope
+        self.reports = reports
+        self.state = State({}, {})
+        self.late: list[State] = []
+        self.moving = False
+        self.lines = (0, 0)
+        self.expected: frozenset[str] = frozenset()
+        self._numbers: dict[object, int] = {}
+
+    def report(
+        self, code: str, node: ast.expr | ast.stmt, message: str, related: Site | None = None
+    ) -> None:
+        """Says what is wrong."""
+        if self.reports is None or code in self.expected:
+            return
+        matter = "use" if code in ("RMD101", "RMD102", "RMD103") else code
+        self.reports.found[node.lineno, node.col_offset, matter] = Report(
+            code, node.lineno, node.col_offset, message, related, self.lines
+        )
+
+    def make(self, key: object, thing: Thing) -> Ids:
+        """A new object, made at a place of the source."""
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = 2 * len(self._numbers) + 2
+        return self.state.add(number, thing)
+
+    def things(self, ids: Ids) -> list[tuple[int, Thing]]:
+        """The known ones among some objects."""
+        known = self.state.things
+        return [(number, known[number]) for number in sorted(ids) if number in known]
+
+    def certain(self, ids: Ids) -> list[Thing]:
+        """The objects, if all of them are known; else none."""
+        known = self.state.things
+        if not ids or any(number not in known for number in ids):
+            return []
+        return [known[number] for number in sorted(ids)]
+
+    def named(self, node: ast.expr, ids: Ids) -> Ids:
+        """The same objects; if they are unknown, and a name leads to them, one that can be followed from now on."""
+        path = path_of(node)
+        if path is None:
+            return ids
+        attribute_of_something = "." in path and all(thing.part_of for thing in self.certain(ids))
+        if ids != UNKNOWN and not attribute_of_something:
+            return ids
+        made = self.make(("named", id(node)), Thing())
+        self.state.bind(path, made)
+        return made
+
+    # Use
+
+    def use(self, node: ast.expr, ids: Ids, what: str = "") -> None:
+        """Something is looked at: it must not have been moved."""
+        things = self.state.things
+        for number in ids:
+            thing = things.get(number)
+            if thing is not None and thing.moved and not thing.part_of:
+                break
+        else:
+            return
+        moved = [
+            (number, thing)
+            for number, thing in self.things(ids)
+            if thing.moved and not thing.part_of
+        ]
+        sites = sorted({site for _, thing in moved for site in thing.moved})
+        before = [site for site in sites if not site.contains(node)]
+        site = before[0] if before else sites[0]
+        surely = len(moved) == len(ids) and all(thing.surely for _, thing in moved)
+        name = what or path_of(node) or "this"
+        handle = any(thing.cap in ("iso", "any") for _, thing in moved)
+        if not before:
+            self.report(
+                "RMD102",
+                node,
+                f"expected {name} to be made anew in each turn of the loop, but it was {site.verb} in an earlier turn",
+                site,
+            )
+            return
+        when = "was" if surely else "may have been"
+        if handle:
+            text = f"{name} is used after it {when} {site.verb} on line {site.line}"
+            self.report("RMD101", node, text, site)
+        else:
+            text = (
+                f"{name} is used, but it is part of an iso that {when} {site.verb} on line {site.line}: "
+                "it belongs to the receiver"
+            )
+            self.report("RMD103", node, text, site)
+
+    # Move
+
+    def move(self, message: Message, node: ast.expr | ast.stmt, verb: str, to: str) -> None:
+        """A message leaves: what is iso in it is moved, what may not leave is reported.
+
+        Args:
+            message: What leaves.
+            node: The call, or the statement, that does it.
+            verb: What that does to the message: "sent", "returned".
+            to: Whom it goes to, for reports.
+        """
+        site = Site.of(node, verb)
+        isolated: set[int] = set()
+        seen: set[int] = set()
+        left = list(message.ids)
+        while left:
+            number = left.pop()
+            thing = self.state.things.get(number)
+            if thing is None or number in seen:
+                continue
+            seen.add(number)
+            if thing.twice is not None:
+                self._not_unique(thing.twice, message.node)
+            if thing.cap in LOCAL:
+                self.report(
+                    "RMD105",
+                    message.node,
+                    f"expected what is {verb} to {to} to be an iso, a val or a tag, found a {thing.cap}, which "
+                    f"{LOCAL[thing.cap]}",
+                )
+            elif thing.cap in ("iso", "any"):
+                isolated.add(number)
+                left += thing.holds
+            elif thing.cap == "" and not thing.immutable:
+                left += thing.holds
+        surely = len(message.ids) == 1
+        for number in isolated:
+            self._mark_moved(number, site, surely=surely or number not in message.ids)
+        if isolated:
+            self.moving = True
+
+    def _not_unique(self, second: Site, near: ast.expr) -> None:
+        spot = ast.Name(id="", lineno=second.line, col_offset=second.column, ctx=ast.Load())
+        self.report(
+            "RMD108",
+            spot,
+            "expected an iso to be in a message once, and nothing of its content beside it; found it a second time",
+            Site.of(near, "sent"),
+        )
+
+    def _mark_moved(self, number: int, site: Site, *, surely: bool, content: bool = True) -> None:
+        """Marks an iso as moved, and what is in it."""
+        marked = {number}
+        thing = self.state.things[number]
+        left = list(thing.holds) if content else []
+        direct = set(left)
+        while left:
+            one = left.pop()
+            inner = self.state.things.get(one)
+            if inner is None or one in marked or inner.immutable:
+                continue
+            if one in direct or inner.mutable or inner.cap == "iso":
+                marked.add(one)
+            left += inner.holds
+        for one, inner in list(self.state.things.items()):
+            if one in marked or (content and inner.part_of & marked):
+                self.state.update(
+                    one,
+                    inner._replace(
+                        moved=inner.moved | {site},
+                        surely=inner.surely or surely,
+                    ),
+                )
+
+    def consume(self, node: ast.Call, ids: Ids, verb: str, cap: str) -> Ids:
+        """Empties the handle; what was in it is in a new one."""
+        handles = [
+            (n, thing) for n, thing in self.things(ids) if thing.cap in ("iso", "any", "trn")
+        ]
+        if not handles:
+            return UNKNOWN
+        holds = NOWHERE.union(*(thing.holds for _, thing in handles))
+        kind = handles[0][1].type
+        for number, _ in handles:
+            self._mark_moved(number, Site.of(node, verb), surely=len(ids) == 1, content=False)
+        self.moving = True
+        return self.make(id(node), Thing(cap, kind, holds))
+
+    def freeze(self, node: ast.Call, message: Message) -> Ids:
+        """`val`: what is given becomes immutable, whoever else refers to it."""
+        site = Site.of(node, "made a val")
+        things = self.things(message.ids)
+        for number, thing in things:
+            if thing.cap == "iso":
+                continue  # like share: a val may be made of what nobody else can write
+            if self._reaches_iso(number):
+                self.report(
+                    "RMD108",
+                    message.node,
+                    "expected no iso within a val: a val is shared, an iso has one owner",
+                )
+            if not thing.immutable:
+                self.state.update(number, thing._replace(frozen=site))
+        kind = things[0][1].type if len(things) == 1 else Thing().type
+        for number, thing in things:
+            if thing.cap == "iso":
+                self._mark_moved(number, Site.of(node, "made a val"), surely=len(message.ids) == 1)
+        return self.make(id(node), Thing("val", kind))
+
+    def _reaches_iso(self, number: int) -> bool:
+        seen: set[int] = set()
+        left = list(self.state.things[number].holds)
+        while left:
+            one = left.pop()
+            thing = self.state.things.get(one)
+            if thing is None or one in seen:
+                continue
+            seen.add(one)
+            if thing.cap == "iso":
+                return True
+            left += thing.holds
+        return False
+
+    # Uniqueness within one message
+
+    def second_way(self, parts: Sequence[tuple[ast.expr, Ids]]) -> Site | None:
+        """The part through which an iso, or its content, comes into a message a second time."""
+        seen: set[int] = set()
+        for node, ids in parts:
+            if len(ids) != 1:
+                continue
+            reached = self._isolated(ids)
+            if not reached and seen & self._reachable(ids):
+                return Site.of(node, "there")
+            if reached & seen:
+                return Site.of(node, "there")
+            seen |= reached
+        # The content may come before the iso.
+        seen = set()
+        for node, ids in parts:
+            if len(ids) == 1:
+                if self._isolated(ids) & seen:
+                    return Site.of(node, "there")
+                seen |= self._reachable(ids)
+        return None
+
+    def _reachable(self, ids: Iterable[int]) -> set[int]:
+        found: set[int] = set()
+        left = list(ids)
+        while left:
+            one = left.pop()
+            thing = self.state.things.get(one)
+            if thing is None or one in found or thing.immutable:
+                continue
+            found.add(one)
+            left += thing.holds
+        return found
+
+    def _isolated(self, ids: Iterable[int]) -> set[int]:
+        """The isos among what is reachable, with what is in them."""
+        found: set[int] = set()
+        for one in self._reachable(ids):
+            if self.state.things[one].cap == "iso":
+                found |= self._reachable((one,))
+        return found
+
+    # Bare mutable objects
+
+    def bare(self, node: ast.expr, ids: Ids) -> str | None:
+        """How to call the mutable object that this can only be; None if it may be something else."""
+        certain = self.certain(ids)
+        if not certain:
+            return None
+        for thing in certain:
+            if thing.cap or thing.part_of:
+                return None
+            if thing.type.name in ("tuple", "envelope"):
+                inside = [self.bare(node, frozenset((one,))) for one in thing.holds]
+                if not any(inside):
+                    return None
+            elif thing.type.name not in MUTABLE:
+                return None
+        names = sorted({show(thing.type).partition("[")[0] for thing in certain})
+        if set(names) <= {"tuple", "envelope"}:
+            return "tuple with a mutable object in it" if names == ["tuple"] else "mutable payload"
+        return " or ".join(names)
+
+    # Mutation
+
+    def mutate(self, node: ast.expr | ast.stmt, base: ast.expr, ids: Ids) -> None:
+        """Something is changed in place: it must be neither immutable nor somebody else's."""
+        for _, thing in self.things(ids):
+            name = path_of(base) or "this"
+            if thing.cap == "val":
+                self.report(
+                    "RMD104",
+                    node,
+                    f"expected {name} to be left as it is, since it is a val: it is shared",
+                )
+            elif thing.cap == "box":
+                self.report("RMD104", node, f"expected {name} to be only read, since it is a box")
+            elif thing.frozen is not None:
+                text = f"expected {name} to be left as it is: it was made a val on line {thing.frozen.line}"
+                self.report("RMD104", node, text, thing.frozen)
+            if thing.part_of and thing.moved:
+                site = min(thing.moved)
+                when = "was" if thing.surely else "may have been"
+                text = (
+                    f"{name} is changed, but it is part of an iso that {when} {site.verb} on line {site.line}: "
+                    "it belongs to the receiver"
+                )
+                self.report("RMD103", base, text, site)

@@ -1,0 +1,200 @@
+"""What is known at one point of a function: which objects exist, in what state, and which names lead to them.
+
+An object stands for what one place of the source makes. Where such a place is come to again, in a loop, the new
+object takes its number and what it made before gets the number next to it: so the object of this turn is not mixed up
+with that of the turn before. If even that is taken, its names lose it: nothing is claimed about what isn't certain.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+from remuda.check.finding import Site
+from remuda.check.types import ANY, IMMUTABLE, MUTABLE, Type
+
+__all__ = ["NOWHERE", "UNKNOWN", "Ids", "State", "Thing"]
+
+Ids: TypeAlias = frozenset[int]
+
+UNKNOWN: Final[Ids] = frozenset({0})
+"""An object that nothing is known about."""
+
+NOWHERE: Final[Ids] = frozenset()
+
+
+class Thing(NamedTuple):
+    """An object.
+
+    Attributes:
+        cap: Its capability: iso, val, ref, trn, box, tag; `any` for a parameter that may be one; empty for none.
+        type: Its type; of a handle, that of what is in it.
+        holds: What can be reached from it, as far as that is known.
+        part_of: What it was taken out of.
+        moved: Where it was moved, on some path.
+        surely: Whether it was moved on every path.
+        frozen: Where it was made immutable, by `val`.
+        twice: Where a second way to the same iso came into it.
+        function: The function that it is.
+    """
+
+    cap: str = ""
+    type: Type = ANY
+    holds: Ids = NOWHERE
+    part_of: Ids = NOWHERE
+    moved: frozenset[Site] = frozenset()
+    surely: bool = False
+    frozen: Site | None = None
+    twice: Site | None = None
+    function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | None = None
+
+    @property
+    def mutable(self) -> bool:
+        """Whether it surely can be changed."""
+        return self.type.name in MUTABLE
+
+    @property
+    def immutable(self) -> bool:
+        """Whether it surely can't, or is made to be shared."""
+        return (
+            self.type.name in IMMUTABLE
+            or self.type.name.startswith("remuda.")
+            or self.cap in ("val", "tag")
+            or self.function is not None
+        )
+
+    def merged(self, other: Thing) -> Thing:
+        """What is known of it if it is either."""
+        return Thing(
+            self.cap if self.cap == other.cap else "",
+            self.type if self.type == other.type else ANY,
+            self.holds | other.holds,
+            self.part_of | other.part_of,
+            self.moved | other.moved,
+            self.surely and other.surely,
+            self.frozen or other.frozen,
+            self.twice or other.twice,
+            self.function if self.function is other.function else None,
+        )
+
+
+@dataclass(slots=True)
+class State:
+    """The names and the objects.
+
+    Attributes:
+        names: What each name, or path such as `self.buffer`, may lead to; what isn't here is unknown.
+        things: The objects, by number.
+        changes: Counts what was done to it.
+    """
+
+    names: dict[str, Ids]
+    things: dict[int, Thing]
+    changes: int = 0
+
+    def copy(self) -> State:
+        """Another one with the same content."""
+        return State(dict(self.names), dict(self.things), self.changes)
+
+    def join(self, other: State) -> bool:
+        """Adds what is known on another path.
+
+        Returns:
+            Whether anything has changed.
+        """
+        changed = False
+        names, others = self.names, other.names
+        for name, ids in names.items():
+            more = others.get(name, UNKNOWN)
+            if not more <= ids:
+                names[name] = ids | more
+                changed = True
+        for name, ids in others.items():
+            if name not in names:
+                names[name] = ids | UNKNOWN
+                changed = True
+        things = self.things
+        for number, thing in other.things.items():
+            mine = things.get(number)
+            if mine is None:
+                things[number] = thing
+                changed = True
+            elif mine is not thing and mine != thing:
+                both = mine.merged(thing)
+                if both != mine:
+                    things[number] = both
+                    changed = True
+        if changed:
+            self.changes += 1
+        return changed
+
+    def collect(self) -> None:
+        """Forgets the objects that no name leads to any more.
+
+        On a path on which a name was given a new object, what happened to the old one must not be taken for something
+        that happened to what the name leads to on another path.
+        """
+        reached: set[int] = set()
+        left: list[int] = []
+        for ids in self.names.values():
+            left += ids
+        things = self.things
+        while left:
+            number = left.pop()
+            if number in things and number not in reached:
+                reached.add(number)
+                left += things[number].holds
+        if len(reached) != len(things):
+            self.things = {number: thing for number, thing in things.items() if number in reached}
+            self.changes += 1
+
+    def bind(self, path: str, ids: Ids) -> None:
+        """A name now leads to these objects; what was reached through it is forgotten."""
+        self.changes += 1
+        self.forget_parts(path)
+        self.names[path] = ids
+
+    def forget_parts(self, path: str) -> None:
+        """Forgets what `path.x` leads to, for every x."""
+        prefix = path + "."
+        stale = [name for name in self.names if name.startswith(prefix)]
+        for name in stale:
+            del self.names[name]
+            self.changes += 1
+
+    def update(self, number: int, thing: Thing) -> None:
+        """Something has happened to an object."""
+        self.changes += 1
+        self.things[number] = thing
+
+    def add(self, number: int, thing: Thing) -> Ids:
+        """A new object, made where object `number` is always made; `number` is even."""
+        self.changes += 1
+        if number in self.things:
+            self._age(number)
+        self.things[number] = thing
+        return frozenset((number,))
+
+    def _age(self, number: int) -> None:
+        old = number + 1
+        had_old = old in self.things
+        named = False
+        for name, ids in self.names.items():
+            if had_old and old in ids:
+                ids = (ids - {old}) | UNKNOWN
+                self.names[name] = ids
+            if number in ids:
+                self.names[name] = (ids - {number}) | {old}
+                named = True
+        for other, thing in self.things.items():
+            if number in thing.holds or number in thing.part_of:
+                named = True
+                self.things[other] = thing._replace(
+                    holds=frozenset(old if one == number else one for one in thing.holds),
+                    part_of=frozenset(old if one == number else one for one in thing.part_of),
+                )
+        if named:
+            self.things[old] = self.things[number]
+        elif had_old:
+            del self.things[old]
