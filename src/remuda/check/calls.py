@@ -10,7 +10,7 @@ from remuda.check.capabilities import HANDLES
 from remuda.check.evaluate import of_type
 from remuda.check.finding import Site
 from remuda.check.messages import SENDS, Messages
-from remuda.check.module import Class, Function
+from remuda.check.module import Class, Function, statements
 from remuda.check.objects import path_of
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
 from remuda.check.types import FACTORIES, MUTABLE, Type, parse
@@ -103,7 +103,7 @@ class Calls(Messages):
     def call(self, node: ast.Call) -> Ids:
         """What a call does and returns."""
         function = node.func
-        name = self.module.qualified(function, self.scope)
+        name = self.module.called(function, self.scope)
         if name is not None and name.startswith("remuda."):
             special = _REMUDA.get(name.removeprefix("remuda."))
             if special is not None:
@@ -290,7 +290,7 @@ class Calls(Messages):
 def _kept(init: Function) -> set[str]:
     """The parameters that an `__init__` keeps in attributes."""
     kept = set()
-    for node in ast.walk(init):
+    for node in statements(init):
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Name):
             kept.add(node.value.id)
     return kept
@@ -315,7 +315,7 @@ def _self_values(method: Function) -> list[tuple[str, ast.expr | None]]:
                 value = arguments.get(value.id)
             found.append((path[5:], value))
 
-    for node in ast.walk(method):
+    for node in statements(method):
         if isinstance(node, ast.AnnAssign):
             note(node.target, node.annotation)
         elif isinstance(node, ast.Assign):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections import Counter
@@ -85,9 +86,18 @@ def _check(words: argparse.Namespace) -> int:
     begin = time.perf_counter()
     findings: list[Finding] = []
     files = 0
-    for file in python_files(paths, settings):
-        files += 1
-        findings += check_file(file, settings.codes(file))
+    # Syntax trees are large and hold no cycles: looking for some while they are made takes a quarter of the time.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        for file in python_files(paths, settings):
+            files += 1
+            findings += check_file(file, settings.codes(file))
+            if files % 100 == 0:
+                gc.collect(1)
+    finally:
+        if collects:
+            gc.enable()
     seconds = time.perf_counter() - begin
     print(FORMATS[words.format](findings), end="")
     if words.statistics:

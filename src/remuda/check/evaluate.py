@@ -343,6 +343,8 @@ class Evaluator(Objects):
 
     def _conditional(self, node: ast.expr) -> Ids:
         assert isinstance(node, ast.IfExp)
+        if isinstance(node.test, ast.Constant):
+            return self.eval(node.body if node.test.value else node.orelse)
         self.eval(node.test)
         before = self.state.copy()
         ids = self.eval(node.body)

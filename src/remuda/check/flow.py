@@ -97,7 +97,17 @@ class Flow:
         self._at: Block | None = self.entry
         self._body(body)
         self._go(self.exit)
+        self._shorten()
         self.blocks.append(self.exit)
+
+    def _shorten(self) -> None:
+        """Leads past blocks in which nothing is done."""
+        for block in self.blocks:
+            block.next = list(dict.fromkeys(_beyond(target) for target in block.next))
+            if block.escapes:
+                block.escapes = tuple(
+                    escape._replace(target=_beyond(escape.target)) for escape in block.escapes
+                )
 
     def _block(self, *before: Block | None) -> Block:
         block = Block(self._escapes, self._expected)
@@ -304,9 +314,9 @@ class Flow:
         assert isinstance(statement, ast.Try | ast.TryStar)
         frame: _Finally | None = None
         kept = self._escapes
+        raised = self._later()
         if statement.finalbody:
             frame = _Finally(statement.finalbody, kept)
-            raised = self._later()
             self._frames.append(frame)
             self._escapes = (Escape(raised, catches_all=True),)
         after = self._later()
@@ -413,6 +423,15 @@ class Flow:
             self._continue_at(other)
         self._go(after)
         self._continue_at(after)
+
+
+def _beyond(block: Block) -> Block:
+    """The first block from here on in which something is done, or from which there is a choice."""
+    seen = set()
+    while not block.steps and len(block.next) == 1 and block not in seen:
+        seen.add(block)
+        block = block.next[0]
+    return block
 
 
 _STATEMENTS: Final[dict[type[ast.stmt], Callable[[Flow, ast.stmt], None]]] = {

@@ -88,7 +88,7 @@ class Walk(Calls):
         return begins.get(flow.exit)
 
     def _name_of(self, node: ast.expr) -> str | None:
-        name = self.module.qualified(node, self.scope)
+        name = self.module.called(node, self.scope)
         if name is None and path_of(node) == "self.assertRaises":
             return "self.assertRaises"
         return name
@@ -137,15 +137,14 @@ class Walk(Calls):
         escapes = block.escapes
         raised = self.state.copy() if block.enters and escapes else None
         refused: State | None = None
+        before = self.state
         seen = -1
         for step in block.steps:
-            before = self.state
-            if step.raises:
+            if step.raises and self.state.changes != seen:
                 # A state is changed in place: what was known before a step has to be kept.
                 before = self.state.copy()
-                if before.changes != seen:
-                    seen = before.changes
-                    raised = _joined(raised, before)
+                seen = before.changes
+                raised = _joined(raised, before)
             self.late = []
             self.moving = False
             self.lines = step.lines
@@ -345,13 +344,12 @@ class Walk(Calls):
         known = self._shared.free_names.get(function)
         if known is None:
             scope = self.module.scopes[function]
-            loads = set(scope.loads)
-            for inner in self.module.scopes.values():
-                outer = inner.parent
-                while outer is not None and outer is not scope:
-                    outer = outer.parent
-                if outer is scope:
-                    loads |= inner.loads
+            loads: set[str] = set()
+            left = [scope]
+            while left:
+                inner = left.pop()
+                loads |= inner.loads
+                left += inner.children
             known = frozenset(
                 name for name in loads if name not in scope.bound and name not in scope.imports
             )

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from remuda.check.types import is_builtin
+from remuda.check.types import Type, is_builtin
 
-__all__ = ["Class", "Function", "Module", "Scope"]
+__all__ = ["Class", "Function", "Module", "Scope", "statements"]
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -72,6 +72,7 @@ class Scope:
         loads: The names that it reads.
         outside: Its names that are `global` or `nonlocal`.
         rebound: Its names that a function inside binds with `nonlocal` or `global`.
+        children: The scopes in it.
         carries: Whether it calls one of the methods that carry messages.
         yields: Whether it is a generator.
     """
@@ -85,6 +86,7 @@ class Scope:
     outside: set[str] = field(default_factory=set)
     rebound: set[str] = field(default_factory=set)
     functions: dict[str, Function] = field(default_factory=dict)
+    children: list[Scope] = field(default_factory=list)
     carries: bool = False
     yields: bool = False
 
@@ -124,6 +126,7 @@ class Module:
     Attributes:
         tree: Its syntax tree.
         scope: Its top level.
+        types: The types that its annotations name, by the annotation's identity, as far as they were asked for.
         scopes: The scope of each function, class and of the file, by node.
         classes: Its classes at top level, by name.
         uses_remuda: Whether it imports anything of Remuda's.
@@ -137,6 +140,8 @@ class Module:
         self.scopes: dict[ast.AST, Scope] = {tree: self.scope}
         self.classes: dict[str, Class] = {}
         self.packages: set[str] = set()
+        self.types: dict[int, Type] = {}
+        self._called: dict[int, str | None] = {}
         self.trusts = False
         self._scan()
         self.assumed = assume
@@ -179,6 +184,14 @@ class Module:
         if name.startswith("remuda."):
             return f"remuda.{name.rpartition('.')[2]}"
         return name
+
+    def called(self, node: ast.expr, scope: Scope) -> str | None:
+        """The full name of a function that the file calls: `qualified`, worked out once for each place."""
+        try:
+            return self._called[id(node)]
+        except KeyError:
+            name = self._called[id(node)] = self.qualified(node, scope)
+            return name
 
     def alias(self, name: str) -> ast.expr | None:
         """The only value that a name of the top level is ever given: of `Message = int | str`, the union."""
@@ -262,6 +275,7 @@ class Module:
     def _function(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
         assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         inner = Scope(node, scope)
+        scope.children.append(inner)
         self.scopes[node] = inner
         children: list[tuple[ast.AST, Scope]] = []
         arguments = node.args
@@ -289,6 +303,7 @@ class Module:
     def _class(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
         assert isinstance(node, ast.ClassDef)
         inner = Scope(node, scope)
+        scope.children.append(inner)
         self.scopes[node] = inner
         scope.bound.setdefault(node.name, []).append(None)
         outer = [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]
@@ -360,6 +375,19 @@ class Module:
         name = getattr(node, "name", None) or getattr(node, "rest", None)
         if name:
             scope.bound.setdefault(name, []).append(None)
+
+
+def statements(function: Function) -> Iterator[ast.stmt]:
+    """All statements of a function, without those of functions and classes within."""
+    left: list[ast.AST] = [] if isinstance(function, ast.Lambda) else list(function.body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.stmt):
+            yield node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        for field_name in ("body", "orelse", "handlers", "finalbody", "cases"):
+            left.extend(getattr(node, field_name, ()))
 
 
 _VISITS: Final = {

@@ -87,15 +87,19 @@ class State:
         names: What each name, or path such as `self.buffer`, may lead to; what isn't here is unknown.
         things: The objects, by number.
         changes: Counts what was done to it.
+        dotted: Whether any of the names is a path.
+        marked: Whether anything has happened to an object that must not be forgotten, or mixed up.
     """
 
     names: dict[str, Ids]
     things: dict[int, Thing]
     changes: int = 0
+    dotted: bool = False
+    marked: bool = False
 
     def copy(self) -> State:
         """Another one with the same content."""
-        return State(dict(self.names), dict(self.things), self.changes)
+        return State(dict(self.names), dict(self.things), self.changes, self.dotted, self.marked)
 
     def join(self, other: State) -> bool:
         """Adds what is known on another path.
@@ -105,15 +109,23 @@ class State:
         """
         changed = False
         names, others = self.names, other.names
-        for name, ids in names.items():
-            more = others.get(name, UNKNOWN)
-            if not more <= ids:
+        for name, more in others.items():
+            ids = names.get(name)
+            if ids is more:
+                continue
+            if ids is None:
+                names[name] = more | UNKNOWN
+                changed = True
+            elif not more <= ids:
                 names[name] = ids | more
                 changed = True
-        for name, ids in others.items():
-            if name not in names:
-                names[name] = ids | UNKNOWN
-                changed = True
+        if len(names) > len(others):
+            for name, ids in names.items():
+                if name not in others and not ids >= UNKNOWN:
+                    names[name] = ids | UNKNOWN
+                    changed = True
+        self.dotted = self.dotted or other.dotted
+        self.marked = self.marked or other.marked
         things = self.things
         for number, thing in other.things.items():
             mine = things.get(number)
@@ -135,6 +147,8 @@ class State:
         On a path on which a name was given a new object, what happened to the old one must not be taken for something
         that happened to what the name leads to on another path.
         """
+        if not self.marked:
+            return
         reached: set[int] = set()
         left: list[int] = []
         for ids in self.names.values():
@@ -152,11 +166,15 @@ class State:
     def bind(self, path: str, ids: Ids) -> None:
         """A name now leads to these objects; what was reached through it is forgotten."""
         self.changes += 1
-        self.forget_parts(path)
+        if self.dotted:
+            self.forget_parts(path)
+        self.dotted = self.dotted or "." in path
         self.names[path] = ids
 
     def forget_parts(self, path: str) -> None:
         """Forgets what `path.x` leads to, for every x."""
+        if not self.dotted:
+            return
         prefix = path + "."
         stale = [name for name in self.names if name.startswith(prefix)]
         for name in stale:
@@ -166,6 +184,7 @@ class State:
     def update(self, number: int, thing: Thing) -> None:
         """Something has happened to an object."""
         self.changes += 1
+        self.marked = self.marked or bool(thing.moved) or thing.frozen is not None
         self.things[number] = thing
 
     def add(self, number: int, thing: Thing) -> Ids:

@@ -113,6 +113,15 @@ def parse(
     """
     if node is None or depth > _DEEPEST:
         return ANY
+    if depth == 0:
+        known = module.types.get(id(node))
+        if known is None:
+            known = module.types[id(node)] = _parse(node, module, scope, 0)
+        return known
+    return _parse(node, module, scope, depth)
+
+
+def _parse(node: ast.expr, module: Module, scope: Scope | None, depth: int) -> Type:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
             try:
