@@ -17,6 +17,7 @@ asyncio, and every mailbox is bounded.
 #   all_tasks     agents in asyncio.all_tasks()
 #   runtime       where agents live: policy for failures, dead letters, stopping
 #   testing       runs that can be repeated, and faults on purpose
+#   check         finds misused capabilities in sources, before they run
 #   cli           the command line
 
 from remuda import errors as errors

@@ -1,7 +1,7 @@
-"""The command line: `remuda demo NAME`, `remuda bench NAME`, `remuda --version`.
+"""The command line: `remuda demo NAME`, `remuda bench NAME`, `remuda check PATH...`, `remuda --version`.
 
-Demos and benchmarks are part of the source tree, not of the wheel: both commands look for them in the tree that the
-package was installed from in editable mode, or in the current folder.
+Demos and benchmarks are part of the source tree, not of the wheel: these two commands look for them in the tree that
+the package was installed from in editable mode, or in the current folder.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import remuda
+from remuda.check import command
 
 __all__ = ["main"]
 
@@ -29,17 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the command's name; those of the process, if not given.
 
     Returns:
-        The exit status: 0 for success, 2 for words that were not understood.
+        The exit status: 0 for success, 1 if a check has found something, 2 for words that were not understood.
     """
     parser = argparse.ArgumentParser(prog="remuda", description="An agent runtime for Python.")
     parser.add_argument("--version", action="version", version=f"remuda {remuda.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command, package in _TREES.items():
-        what = "an example" if command == "demo" else "a benchmark"
-        sub = commands.add_parser(command, help=f"run {what} of the source tree", add_help=False)
+    for name, package in _TREES.items():
+        what = "an example" if name == "demo" else "a benchmark"
+        sub = commands.add_parser(name, help=f"run {what} of the source tree", add_help=False)
         sub.add_argument("name", nargs="?", help="its name; without one, the names are listed")
         sub.add_argument("rest", nargs=argparse.REMAINDER, help="its own arguments")
         sub.set_defaults(package=package)
+    command.add_arguments(commands.add_parser("check", help="find misused capabilities in sources"))
     words = parser.parse_args(arguments)
     level = os.environ.get("REMUDA_LOG", "").upper()
     if level and level not in logging.getLevelNamesMapping():
@@ -48,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if level:
         logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
         logging.getLogger("remuda").setLevel(level)
+    if words.command == "check":
+        return command.run(words)
     return _run(words.package, words.name, words.rest)
 
 
