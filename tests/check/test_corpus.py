@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from remuda.check import RULES, check_file
+from remuda.check import check_file
+from remuda.check.rules import RULES
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 FILES = sorted(CORPUS.glob("*.py"))

@@ -17,6 +17,6 @@ It reads sources only; nothing of the program is imported or run.
 
 from remuda.check.files import check_file, check_source
 from remuda.check.finding import Finding, Related
-from remuda.check.rules import RULES, Rule
+from remuda.check.rules import Rule
 
-__all__ = ["RULES", "Finding", "Related", "Rule", "check_file", "check_source"]
+__all__ = ["Finding", "Related", "Rule", "check_file", "check_source"]

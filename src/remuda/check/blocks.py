@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 __all__ = [
-    "HANDED_BACK",
     "Block",
     "Escape",
     "Operation",

@@ -10,7 +10,7 @@ from remuda.check.objects import Message, path_of
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
 from remuda.check.types import ANY, Type
 
-__all__ = ["HANDLES", "Capabilities"]
+__all__ = ["Capabilities"]
 
 HANDLES: Final = {"ref": "ref", "Tracked": "ref", "tag": "tag", "trn": "trn", "box": "box"}
 

@@ -11,7 +11,7 @@ from remuda.check.objects import LOCAL, Message, path_of
 from remuda.check.state import UNKNOWN, Ids, Thing
 from remuda.check.types import ANY, Type, accepts, parse, show
 
-__all__ = ["SENDS", "Messages"]
+__all__ = ["Messages"]
 
 SENDS: Final = frozenset({"send", "send_nowait", "ask", "reply", "set_result"})
 _RECEIVERS: Final = {

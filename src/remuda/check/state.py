@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from remuda.check.finding import Site
 from remuda.check.types import ANY, IMMUTABLE, MUTABLE, Type
 
-__all__ = ["NOWHERE", "UNKNOWN", "Ids", "State", "Thing"]
+__all__ = ["Ids", "State", "Thing"]
 
 Ids: TypeAlias = frozenset[int]
 
