@@ -1,7 +1,7 @@
 """The checker on programs of which it is known what is wrong with them: nothing missed, nothing invented.
 
-The programs of `corpus/` were written from the semantics. Their comments say what is true of a line, and where the checker
-is known to fail:
+The programs of `corpus/` were written from the semantics. Their comments say what is true of a line, and where the
+checker is known to fail:
 
     # expect: RMD101            this is wrong
     # missed: RMD101: reason    this is wrong, and not found
@@ -81,8 +81,8 @@ def test_precision_and_recall(capsys: pytest.CaptureFixture[str]) -> None:
     precision, recall = true / (true + wrong), true / (true + missed)
     with capsys.disabled():
         print(
-            f"\ncorpus: {positive + negative} cases, {negative} of them hard negatives; {true} findings, {wrong} false, "
-            f"{missed} missed: precision {precision:.3f}, recall {recall:.3f}"
+            f"\ncorpus: {positive + negative} cases, {negative} of them hard negatives; {true} findings, "
+            f"{wrong} false, {missed} missed: precision {precision:.3f}, recall {recall:.3f}"
         )
     assert positive + negative >= 150
     assert negative >= positive

@@ -66,12 +66,14 @@ class Escape(NamedTuple):
     Attributes:
         target: The block that handles it.
         sends_only: Whether only a send that failed leads there.
+        names: The errors of failed sends that it takes.
         catches_all: Whether nothing gets past it.
     """
 
     target: Block
     sends_only: bool = False
     catches_all: bool = False
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)

@@ -135,7 +135,8 @@ class Flow:
     def _step(self, operation: Operation, node: ast.AST, span: tuple[int, int]) -> None:
         if self._at is not None:
             escapes = self._at.escapes
-            raises = bool(escapes) and not (operation == "do" and is_quiet(node, self._name_of))
+            quiet = operation == "catch" or (operation == "do" and is_quiet(node, self._name_of))
+            raises = bool(escapes) and not quiet
             refused = raises and any(one.sends_only for one in escapes) and sends(operation, node)
             self._at.steps.append(Step(operation, node, span, raises, refused))
 
@@ -277,13 +278,21 @@ class Flow:
         self._jump("continue")
 
     def _raise(self, statement: ast.stmt) -> None:
+        assert isinstance(statement, ast.Raise)
         self._step("do", statement, lines(statement))
-        self._raise_on()
+        again = statement.exc is None or bool(self._caught(_class_of(statement.exc)) & HANDED_BACK)
+        self._raise_on(refused=again)
 
-    def _raise_on(self) -> None:
-        """An exception that is sure leads to the handlers, or out of the function."""
+    def _raise_on(self, *, refused: bool = False) -> None:
+        """An exception that is sure leads to the handlers, or out of the function.
+
+        Args:
+            refused: Whether it may be that of a failed send.
+        """
         if self._at is not None:
-            self._at.next += [escape.target for escape in self._escapes if not escape.sends_only]
+            self._at.next += [
+                escape.target for escape in self._escapes if refused or not escape.sends_only
+            ]
         self._at = None
 
     def _expression(self, statement: ast.stmt) -> None:
@@ -305,29 +314,39 @@ class Flow:
         self._escapes, self._expected = kept
 
     def _outer(self, escapes: list[Escape]) -> tuple[Escape, ...]:
-        """These, and those around them unless nothing gets past these."""
+        """These, and those around them that something gets to in spite of these."""
         if any(escape.catches_all for escape in escapes):
             return tuple(escapes)
-        return (*escapes, *self._escapes)
+        taken = frozenset[str]().union(*(escape.names for escape in escapes))
+        if "SendError" in taken:
+            taken |= HANDED_BACK
+        beyond = [one for one in self._escapes if not (one.sends_only and one.names <= taken)]
+        return (*escapes, *beyond)
 
     def _try(self, statement: ast.stmt) -> None:
         assert isinstance(statement, ast.Try | ast.TryStar)
         frame: _Finally | None = None
         kept = self._escapes
-        raised = self._later()
+        raised, refused = self._later(), self._later()
         if statement.finalbody:
             frame = _Finally(statement.finalbody, kept)
             self._frames.append(frame)
             self._escapes = (Escape(raised, catches_all=True),)
+            if any(escape.sends_only for escape in kept):
+                self._escapes = (
+                    Escape(refused, sends_only=True, names=HANDED_BACK),
+                    *self._escapes,
+                )
         after = self._later()
         self._handled(statement, after)
         if frame is not None:
             self._frames.pop()
             self._escapes = kept
-            raised.escapes = after.escapes = kept
-            self._continue_at(raised)
-            self._body(statement.finalbody)
-            self._raise_on()
+            after.escapes = kept
+            for block in (raised, refused):
+                self._continue_at(block)
+                self._body(statement.finalbody)
+                self._raise_on(refused=block is refused)
             self._continue_at(after)
             self._body(statement.finalbody)
         else:
@@ -340,7 +359,7 @@ class Flow:
             names = self._caught(handler.type)
             sends_only = bool(names) and names <= HANDED_BACK and has_send(statement.body)
             everything = handler.type is None or bool(names & _CATCH_ALL)
-            entries.append(Escape(self._later(), sends_only, everything))
+            entries.append(Escape(self._later(), sends_only, everything, names & HANDED_BACK))
             expected.update(*(_EXPECTED.get(name, ()) for name in names & {"MovedError"}))
         with self._under(self._outer(entries), frozenset(expected)):
             self._at = body = self._block(self._at)
@@ -385,7 +404,7 @@ class Flow:
             after = self._later()
             exits.append((after, name in _RAISES))
             self._escapes = self._outer(
-                [Escape(after, sends_only, catches_all=bool(caught & _CATCH_ALL))]
+                [Escape(after, sends_only, bool(caught & _CATCH_ALL), caught & HANDED_BACK)]
             )
             if name in _RAISES:
                 self._expected |= frozenset().union(*(_EXPECTED.get(one, ()) for one in caught))
@@ -432,6 +451,11 @@ def _beyond(block: Block) -> Block:
         seen.add(block)
         block = block.next[0]
     return block
+
+
+def _class_of(node: ast.expr) -> ast.expr:
+    """The class in `raise Class` and `raise Class(...)`."""
+    return node.func if isinstance(node, ast.Call) else node
 
 
 _STATEMENTS: Final[dict[type[ast.stmt], Callable[[Flow, ast.stmt], None]]] = {

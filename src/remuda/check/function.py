@@ -16,7 +16,7 @@ from remuda.check.effects import Effects
 from remuda.check.evaluate import of_type
 from remuda.check.flow import Flow
 from remuda.check.module import Function, Module, Scope
-from remuda.check.objects import Message, Reports, path_of
+from remuda.check.objects import Message, Report, Reports, path_of
 from remuda.check.state import UNKNOWN, State, Thing
 from remuda.check.types import ANY, MUTABLE, Type, parse
 
@@ -404,7 +404,13 @@ def check_module(module: Module) -> Reports:
         return reports
     shared = _Shared()
     for scope in _worth_while(module):
-        Walk(module, scope, reports, shared).run()
+        try:
+            Walk(module, scope, reports, shared).run()
+        except RecursionError:
+            line = getattr(scope.node, "lineno", 1)
+            reports.found[line, 0, "RMD100"] = Report(
+                "RMD100", line, 0, "expected less nesting: this was not checked", None, (line, line)
+            )
     return reports
 
 

@@ -30,7 +30,7 @@ class Rule:
 RULES: Final = {
     rule.code: rule
     for rule in (
-        Rule("RMD100", "unreadable", "a file that can't be read or parsed"),
+        Rule("RMD100", "unreadable", "a file, or a part of one, that can't be read or parsed"),
         Rule("RMD101", "use-after-move", "use of an iso after it was moved, on some path"),
         Rule("RMD102", "moved-in-loop", "an iso moved in a loop without being made anew"),
         Rule("RMD103", "alias-after-move", "use of an alias of an iso's content after the move"),
