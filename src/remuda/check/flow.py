@@ -447,7 +447,7 @@ class Flow:
 def _beyond(block: Block) -> Block:
     """The first block from here on in which something is done, or from which there is a choice."""
     seen = set()
-    while not block.steps and len(block.next) == 1 and block not in seen:
+    while not (block.steps or block.enters) and len(block.next) == 1 and block not in seen:
         seen.add(block)
         block = block.next[0]
     return block
