@@ -13,4 +13,6 @@
 #   table  plot      what people look at
 #   message_passing  the command line
 #
+# `check` stands for itself: it measures the static checker.
+#
 # `worker` is what `harness` starts: the process that a contender is measured in.

@@ -226,6 +226,14 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("# RMD101: use-after-move\n")
 
 
+def test_the_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark's programs are as long as they say, and only one of them has findings."""
+    assert cli.main(["bench", "check", "--lines", "500", "--repeats", "1"]) == 0
+    *_, agents, plain = capsys.readouterr().out.splitlines()
+    assert re.match(r"agents +5\d\d +[1-9]", agents)
+    assert re.match(r"nothing of agents +5\d\d +0 ", plain)
+
+
 def test_the_hook_runs_the_command() -> None:
     """What pre-commit calls is a command that there is."""
     hooks = (Path(__file__).resolve().parents[2] / ".pre-commit-hooks.yaml").read_text()

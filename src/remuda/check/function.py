@@ -142,8 +142,9 @@ class Walk(Calls):
         for step in block.steps:
             if step.raises and self.state.changes != seen:
                 # A state is changed in place: what was known before a step has to be kept.
+                seen = self.state.changes
                 before = self.state.copy()
-                seen = before.changes
+                before.collect()
                 raised = _joined(raised, before)
             self.late = []
             self.moving = False
@@ -154,10 +155,9 @@ class Walk(Calls):
                 if self.moving or step.sends:
                     refused = _joined(refused, before)
                 for state in self.late:
+                    state.collect()
                     raised = _joined(raised, state)
-        for known in (self.state, raised, refused):
-            if known is not None:
-                known.collect()
+        self.state.collect()
         for escape in escapes:
             thrown = refused if escape.sends_only else raised
             if thrown is not None:

@@ -318,3 +318,58 @@ async def suppressed_and_made_anew(agent: AgentRef[list[int]]) -> None:
         agent.send_nowait(numbers)
     numbers = iso([2])
     print(numbers)
+
+
+async def refused_through_a_finally(agent: AgentRef[list[int]], closed) -> None:
+    numbers = iso([1])
+    try:
+        try:
+            agent.send_nowait(numbers)
+        finally:
+            closed()
+    except MailboxFull:
+        print(numbers)
+        agent.send_nowait(numbers)
+        print(numbers)  # expect: RMD101
+
+
+async def refused_and_raised_again(agent: AgentRef[list[int]], log) -> None:
+    numbers = iso([1])
+    try:
+        try:
+            agent.send_nowait(numbers)
+        except MailboxFull:
+            log(numbers)
+            raise
+    except MailboxFull:
+        agent.send_nowait(numbers)
+        log(numbers)  # expect: RMD101
+
+
+async def refused_and_handled_within(agent: AgentRef[list[int]], other: AgentRef[list[int]]) -> None:
+    first, second = iso([1]), iso([2])
+    try:
+        try:
+            agent.send_nowait(first)
+            other.send_nowait(second)
+        except MailboxFull:
+            first = iso([3])
+        else:
+            return
+        await agent.send(first)
+    except MailboxFull:
+        print("only the last one, so the first is as it was", first)
+
+
+async def made_anew_between_two_sends(
+    agent: AgentRef[list[int]], first: list[int], more
+) -> None:
+    numbers, others = iso([1]), iso([2])
+    while more():
+        try:
+            agent.send_nowait(numbers)
+            numbers = iso([])
+            agent.send_nowait(others)
+            others = iso([])
+        finally:
+            print(numbers, others, first)
