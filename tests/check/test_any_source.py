@@ -117,6 +117,12 @@ def test_any_text(text: str) -> None:
             "    " * depth + "finally:\n" + "    " * depth + "    f()\n"
             for depth in range(14, -1, -1)
         ),
+        "".join(
+            f"{'    ' * depth}try:\n{'    ' * depth}    f()\n{'    ' * depth}finally:\n"
+            for depth in range(16)
+        )
+        + "    " * 16
+        + "f()\n",
     ],
     ids=lambda source: source[:20],
 )

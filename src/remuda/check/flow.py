@@ -36,6 +36,9 @@ from remuda.check.blocks import (
 
 __all__ = ["Flow"]
 
+_MOST_BLOCKS: Final = 20_000
+"""A graph of more blocks comes of statements with `finally` that lie in one another's `finally`, many deep."""
+
 _EXPECTED: Final = {
     "MovedError": {"RMD101", "RMD102", "RMD103"},
     "NotIsolated": {"RMD103", "RMD108"},
@@ -79,6 +82,9 @@ class _Finally:
 
 class Flow:
     """Builds the graph of a function's body, or of a file's.
+
+    Raises:
+        RecursionError: The graph would be too large.
 
     Attributes:
         entry: The first block.
@@ -141,6 +147,8 @@ class Flow:
             self._at.steps.append(Step(operation, node, span, raises, refused))
 
     def _body(self, body: list[ast.stmt]) -> None:
+        if len(self.blocks) > _MOST_BLOCKS:
+            raise RecursionError("expected fewer copies of finally in one another")
         for statement in body:
             if self._at is None:
                 return  # it can't be reached
