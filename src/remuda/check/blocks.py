@@ -95,6 +95,8 @@ class Block:
 
 def is_quiet(node: ast.AST, name_of: Callable[[ast.expr], str | None]) -> bool:
     """Whether a statement, for all that is sensible, raises nothing: `x = iso([])`, `count += 1`, `return`."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return not node.decorator_list
     for part in ast.walk(node):
         if isinstance(part, ast.Call):
             name = name_of(part.func) or ""

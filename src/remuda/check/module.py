@@ -141,7 +141,7 @@ class Module:
         self.classes: dict[str, Class] = {}
         self.packages: set[str] = set()
         self.types: dict[int, Type] = {}
-        self._called: dict[int, str | None] = {}
+        self._called: dict[tuple[int, int], str | None] = {}
         self.trusts = False
         self._scan()
         self.assumed = assume
@@ -187,10 +187,11 @@ class Module:
 
     def called(self, node: ast.expr, scope: Scope) -> str | None:
         """The full name of a function that the file calls: `qualified`, worked out once for each place."""
+        key = (id(node), id(scope))
         try:
-            return self._called[id(node)]
+            return self._called[key]
         except KeyError:
-            name = self._called[id(node)] = self.qualified(node, scope)
+            name = self._called[key] = self.qualified(node, scope)
             return name
 
     def alias(self, name: str) -> ast.expr | None:

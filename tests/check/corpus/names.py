@@ -71,3 +71,16 @@ def imported_name_only_elsewhere() -> None:
     copy = freeze([1])
     copy.append(2)
     inner()
+
+
+async def a_local_of_that_name_within(agent: r.AgentRef[list[int]]) -> None:
+    try:
+        class Thread:
+            def run(self) -> None:
+                isolated = isolated([1])  # of itself: an UnboundLocalError, and none of Remuda's
+                print(isolated)
+
+        sort = lambda isolated: isolated([1])  # noqa: E731
+        await agent.send(sort(Thread))
+    finally:
+        print("done")
