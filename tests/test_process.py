@@ -325,3 +325,23 @@ def test_threads_share_no_kept_exception() -> None:
         """
     )
     assert (code, printed) == (0, "[0, 1, 2]"), errors
+
+
+def test_a_runtime_may_start_after_asyncio_has_run() -> None:
+    """The first runtime looks for asyncio's set of tasks, and takes no object that asyncio keeps for its next use."""
+    code, printed, _ = run(
+        """
+        async def soon():
+            await asyncio.gather(*[asyncio.ensure_future(asyncio.sleep(0.001)) for _ in range(10)])
+
+        async def main():
+            await soon()
+            async with remuda.Runtime(workers=2):
+                await soon()
+            await soon()
+            print("done")
+
+        asyncio.run(main())
+        """
+    )
+    assert (code, printed) == (0, "done")

@@ -42,15 +42,17 @@ def show_agents_of(runtime: Runtime) -> None:
 def _tasks_of_others() -> WeakSet[Any] | None:
     """The set in which asyncio keeps tasks that are not its own.
 
-    It has had several names, and from 3.14 on it has none, but the module still leads to it.
+    It has had several names, and from 3.14 on it has none, but the module still leads to it. Only there is the module
+    asked: until 3.12.5 it also leads to objects that are free to be used again, and whoever holds one frees it twice
+    (https://github.com/python/cpython/issues/122695).
     """
     probe: Any = _Probe()
     asyncio.tasks._register_task(probe)
+    places = list(vars(asyncio.tasks).values())
+    if sys.version_info >= (3, 14):
+        places += gc.get_referents(sys.modules.get("_asyncio"))
     try:
-        for place in (
-            *vars(asyncio.tasks).values(),
-            *gc.get_referents(sys.modules.get("_asyncio")),
-        ):
+        for place in places:
             if isinstance(place, WeakSet) and probe in place:
                 return place
     finally:
