@@ -207,8 +207,10 @@ class Swarm(RuleBasedStateMachine):
     @precondition(lambda self: any(not task.done() for _, _, task in self.sends))
     @rule(data=st.data())
     def cancel_a_send(self, data: st.DataObject) -> None:
-        waiting = [entry for entry in self.sends if not entry[2].done()]
-        agent, message, task = data.draw(st.sampled_from(waiting))
+        # No list of them all in a variable: the error of the one that is cancelled keeps this frame, and what it names.
+        agent, message, task = data.draw(
+            st.sampled_from([entry for entry in self.sends if not entry[2].done()])
+        )
         task.cancel()
         self.settle()
         assert task.cancelled()
