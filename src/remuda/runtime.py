@@ -305,8 +305,12 @@ class Runtime(_kernel.Runtime):
 
     async def _drain(self) -> None:
         await self._next_quiet(now=True)
-        while self._is_busy():
-            await self._next_quiet()
+        while True:
+            # Watched for before it is looked: what happens between the two is told.
+            quiet = self._watch_for_quiet()
+            if not self._is_busy():
+                break
+            await asyncio.shield(quiet)
         await self._close_mailboxes()
         await self._all_ended()
 
@@ -316,15 +320,21 @@ class Runtime(_kernel.Runtime):
         await self._next_quiet(now=True)
 
     async def _all_ended(self) -> None:
-        while self._living:
-            await self._next_quiet()
+        while True:
+            quiet = self._watch_for_quiet()
+            if not self._living:
+                break
+            await asyncio.shield(quiet)
 
     async def _next_quiet(self, *, now: bool = False) -> None:
         """Waits until the scheduler has run something and has nothing more to run; with `now`, without the first."""
+        await asyncio.shield(self._watch_for_quiet(now=now))
+
+    def _watch_for_quiet(self, *, now: bool = False) -> asyncio.Future[None]:
         if self._quiet is None or self._quiet.done():
             self._quiet = asyncio.get_running_loop().create_future()
         self._watch_quiet(now)
-        await asyncio.shield(self._quiet)
+        return self._quiet
 
     async def __aenter__(self) -> Self:
         await self.start()

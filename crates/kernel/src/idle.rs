@@ -41,7 +41,8 @@ impl Idle {
         searching(state) == 0 && state / AWAKE < self.processors
     }
 
-    /// After a push: the processor that is to be woken, if any. It counts as searching from now on.
+    /// After a push: the processor that is to be woken, if any. It counts as searching from now on, if it is one to
+    /// [count on](Self::counts_on).
     pub fn to_wake(&self) -> Option<usize> {
         // A change of nothing, not a load: see the top.
         if !self.wants_waking(self.state.fetch_add(0, Ordering::SeqCst)) {
@@ -51,9 +52,30 @@ impl Idle {
         if !self.wants_waking(self.state.load(Ordering::SeqCst)) {
             return None;
         }
-        let sleeper = sleepers.pop()?;
-        self.state.fetch_add(SEARCHING + AWAKE, Ordering::SeqCst);
+        let place = sleepers.iter().rposition(|&sleeper| self.counts_on(sleeper));
+        let sleeper = match place {
+            Some(place) => sleepers.remove(place),
+            None => sleepers.pop()?,
+        };
+        self.state.fetch_add(AWAKE + self.searchers(sleeper), Ordering::SeqCst);
         Some(sleeper)
+    }
+
+    /// Whether a processor that is woken begins at once. Processor 0 does not: its machine is the thread that the program
+    /// itself runs on, and may be busy with that. It is woken last, and does not keep others from being woken.
+    pub fn counts_on(&self, processor: usize) -> bool {
+        processor != 0
+    }
+
+    fn searchers(&self, woken: usize) -> usize {
+        if self.counts_on(woken) { SEARCHING } else { 0 }
+    }
+
+    /// A processor that nobody can run sleeps, to be woken after all others.
+    pub fn sleep_last(&self, processor: usize, searches: bool) {
+        let mut sleepers = self.sleepers.lock();
+        self.state.fetch_sub(AWAKE + usize::from(searches) * SEARCHING, Ordering::SeqCst);
+        sleepers.insert(0, processor);
     }
 
     /// Whether another processor may search; if so, it does.

@@ -331,6 +331,49 @@ impl<T: Send> Scheduler<T> {
         if self.idle.end_search() { self.to_wake() } else { None }
     }
 
+    /// The processor's holder runs something else than what the scheduler knows: it does not search any more. Returns
+    /// another processor that is to be woken, if there may be work for it.
+    ///
+    /// # Safety
+    /// As for [`Scheduler::push`].
+    pub unsafe fn stop_searching(&self, processor: usize) -> Option<usize> {
+        if self.alone {
+            return None;
+        }
+        // SAFETY: the caller's contract.
+        let searched = unsafe { self.with_core(processor, |core| std::mem::take(&mut core.searches)) };
+        if searched && self.idle.end_search() && self.has_work() { self.to_wake() } else { None }
+    }
+
+    /// Nobody can run a processor, whether it was woken or never slept: it sleeps, to be woken after all others. Returns
+    /// another one that is to be woken for the work that is left.
+    ///
+    /// # Safety
+    /// As for [`Scheduler::push`].
+    pub unsafe fn abandon(&self, processor: usize) -> Option<usize> {
+        if self.alone {
+            return None;
+        }
+        // SAFETY: the caller's contract.
+        unsafe {
+            let left = self.with_core(processor, |core| core.lifo.take());
+            left.into_iter().for_each(|task| self.push_shared(processor, task));
+            self.with_core(processor, |core| self.lie_down(processor, core));
+            let other = if self.has_work() { self.to_wake()? } else { return None };
+            if other != processor {
+                return Some(other);
+            }
+            self.with_core(processor, |core| self.lie_down(processor, core));
+        }
+        None
+    }
+
+    fn lie_down(&self, processor: usize, core: &mut Core<T>) {
+        self.get_up(processor, core);
+        self.idle.sleep_last(processor, std::mem::take(&mut core.searches));
+        core.parked = true;
+    }
+
     /// When nothing was found: the processor goes to sleep. False: there is work after all, and it does not.
     ///
     /// # Safety
@@ -378,7 +421,7 @@ impl<T: Send> Scheduler<T> {
 
     fn get_up(&self, processor: usize, core: &mut Core<T>) {
         if std::mem::take(&mut core.parked) {
-            core.searches = !self.idle.unpark(processor);
+            core.searches = !self.idle.unpark(processor) && self.idle.counts_on(processor);
         }
     }
 

@@ -268,31 +268,31 @@ impl AgentRef {
             let mut shared = this.shared.lock();
             let extra = shared.extra();
             extra.cancel_requests += 1;
-            let old = std::mem::replace(&mut extra.cancel_message, msg.as_ref().map(|msg| msg.clone_ref(py)));
+            let old = std::mem::replace(&mut extra.cancel_message, msg);
+            // Under the lock: an agent that begins to wait for a future says so under it, and looks at the flag afterwards.
+            this.signals.fetch_or(CANCEL, Ordering::AcqRel);
             (old, extra.waiting_on.as_ref().map(|future| future.clone_ref(py)))
         };
         drop(old);
-        if let Some(future) = waiting_on {
-            let event_loop = this.runtime.get().loop_of(slf)?;
-            if !interop::running_loop(py)?.is_some_and(|running| running.is(&event_loop)) {
-                // The future is only for its own loop's thread. What is written here is seen there.
-                this.signals.fetch_or(CANCEL, Ordering::AcqRel);
-                let cancel = slf.getattr(intern!(py, "_cancel_wait"))?;
-                event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (cancel, future))?;
-                return Ok(true);
+        let Some(future) = waiting_on else {
+            if this.state.wake() {
+                this.runtime.get().enqueue(py, slf.clone().unbind(), Level::Control);
             }
-            if step::cancel_future(future.bind(py), msg)? {
-                return Ok(true);
-            }
-            // It can't be cancelled: the agent will be, when it comes back from it.
-            this.signals.fetch_or(CANCEL, Ordering::AcqRel);
             return Ok(true);
+        };
+        let event_loop = this.runtime.get().loop_of(slf)?;
+        if interop::running_loop(py)?.is_some_and(|running| running.is(&event_loop)) {
+            Self::_cancel_wait(slf, future.bind(py))?;
+        } else {
+            // The future is only for its own loop's thread. What is written here is seen there.
+            let cancel = slf.getattr(intern!(py, "_cancel_wait"))?;
+            event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (cancel, future))?;
         }
-        Self::signal(slf, CANCEL);
         Ok(true)
     }
 
-    /// Cancels the future that the agent waits for, if it still does. In the future's own loop.
+    /// Cancels the future that the agent waits for, if it still does. In the future's own loop. If it can't be cancelled,
+    /// the agent will be when it comes back from it.
     fn _cancel_wait(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) -> PyResult<()> {
         let this = slf.get();
         let message = {
@@ -300,7 +300,7 @@ impl AgentRef {
             let Some(extra) =
                 shared.extra.as_ref().filter(|extra| extra.waiting_on.as_ref().is_some_and(|it| it.is(future)))
             else {
-                return Ok(()); // it has gone on, and has seen the flag
+                return Ok(()); // it has gone on, and sees the flag at its next step
             };
             extra.cancel_message.as_ref().map(|message| message.clone_ref(slf.py()))
         };

@@ -195,6 +195,11 @@ fn wait_elsewhere(agent: &Bound<'_, AgentRef>) -> PyResult<Look> {
     let py = agent.py();
     let future = interop::blocking_future(py)?;
     let mut shared = agent.get().shared.lock();
+    if !matches!(shared.receiver, Receiver::Nobody) {
+        // Another has come while the future was made.
+        drop(shared);
+        return Err(second_reader(agent));
+    }
     if shared.queue.is_empty() && !shared.queue.is_closed() {
         shared.receiver = Receiver::Future(future.clone().unbind());
         shared.extra().read_by_task = true;

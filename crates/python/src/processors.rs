@@ -37,6 +37,8 @@ pub struct Processors {
     promised: Vec<Option<usize>>,
     /// Machines that can stand in, and have nothing.
     spare: Vec<usize>,
+    /// Numbers of machines whose threads could not be started, for the next ones.
+    unborn: Vec<usize>,
     machines: usize,
     most_machines: usize,
 }
@@ -49,14 +51,19 @@ impl Processors {
             wanted: vec![false; workers],
             promised: vec![None; workers],
             spare: Vec::new(),
+            unborn: Vec::new(),
             machines: workers,
             most_machines: workers + stand_ins,
         }
     }
 
     /// A machine is gone for good: another one may be made in its place.
-    pub fn may_grow(&mut self) {
+    pub fn is_gone(&mut self, machine: usize) {
         self.most_machines += 1;
+        self.spare.retain(|&spare| spare != machine);
+        if let Some(wanted) = self.wanted.get_mut(machine) {
+            *wanted = false;
+        }
     }
 
     fn without_machine(&self) -> usize {
@@ -66,7 +73,8 @@ impl Processors {
 
     /// Whether another processor may be given up.
     pub fn may_give_up(&self) -> bool {
-        self.without_machine() < self.spare.len() + (self.most_machines - self.machines)
+        let more = self.unborn.len() + self.most_machines - self.machines;
+        self.without_machine() < self.spare.len() + more
     }
 
     /// A machine gives its processor up. Returns the worker that wants it back, and has it now.
@@ -77,19 +85,23 @@ impl Processors {
         wanted.then_some(processor)
     }
 
-    /// A machine that stands in has nothing more to do.
+    /// A machine that stands in has nothing more to do, unless it was given something just now.
     pub fn is_spare(&mut self, machine: usize) {
-        self.spare.push(machine);
+        if !self.spare.contains(&machine) && !self.holders.contains(&Some(machine)) {
+            self.spare.push(machine);
+        }
     }
 
-    /// A worker wants its processor. True: it has it. False: it gets it when the machine that stands in gives it up.
+    /// A worker without its processor wants it. True: it is the worker's to take. False: it gets it when the machine that
+    /// stands in gives it up, or has given it up already and is about to hand it over.
     pub fn claim(&mut self, worker: usize) -> bool {
-        if self.holders[worker].is_none() {
+        let free = self.holders[worker].is_none();
+        if free {
             // A thread that is being started for it will find nothing to do.
             self.holders[worker] = Some(worker);
         }
         self.wanted[worker] = self.holders[worker] != Some(worker);
-        !self.wanted[worker]
+        free
     }
 
     /// Whether a worker wants this processor back.
@@ -109,8 +121,10 @@ impl Processors {
             self.holders[processor] = Some(machine);
             return Found::StandIn(machine);
         }
-        let machine = self.machines;
-        self.machines += 1;
+        let machine = self.unborn.pop().unwrap_or_else(|| {
+            self.machines += 1;
+            self.machines - 1
+        });
         self.promised[processor] = Some(machine);
         Found::NewThread(machine)
     }
@@ -128,9 +142,11 @@ impl Processors {
         Some(processor)
     }
 
-    /// The thread of a machine could not be started: its processor waits until the worker comes back.
-    pub fn will_not_come(&mut self, machine: usize) {
-        self.promised.iter_mut().filter(|promised| **promised == Some(machine)).for_each(|promised| *promised = None);
-        self.machines = self.machines.min(machine);
+    /// The thread of a machine could not be started. Returns the processor that it was started for, if nobody has it.
+    pub fn will_not_come(&mut self, machine: usize) -> Option<usize> {
+        self.unborn.push(machine);
+        let processor = self.promised.iter().position(|promised| *promised == Some(machine))?;
+        self.promised[processor] = None;
+        self.holders[processor].is_none().then_some(processor)
     }
 }

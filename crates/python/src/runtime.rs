@@ -49,7 +49,8 @@ pub struct Runtime {
     pub home: Machine,
     /// The others, each made when it is needed.
     others: OnceLock<Box<[OnceLock<Box<Machine>>]>>,
-    scheduler: OnceLock<Scheduler<Py<AgentRef>>>,
+    /// Boxed: it wants to be aligned to cache lines, which Python's memory is not.
+    scheduler: OnceLock<Box<Scheduler<Py<AgentRef>>>>,
     pub processors: Guarded<Processors>,
     /// There is, or was, more than one machine.
     pub many: AtomicBool,
@@ -415,7 +416,7 @@ impl Runtime {
             return Err(errors::make(errors::no_runtime(py), (text,)));
         };
         let settings = Settings { workers, lifo, steal, throttle, interval, batch };
-        if this.scheduler.set(Scheduler::new(settings)).is_err() {
+        if this.scheduler.set(Box::new(Scheduler::new(settings))).is_err() {
             let text = "expected a runtime that was not started before, got one that was: make a new one";
             return Err(errors::make(errors::runtime_stopped(py), (text,)));
         }
@@ -464,10 +465,8 @@ impl Runtime {
     }
 
     /// The thread of a machine could not be started.
-    fn _will_not_come(&self, index: usize) {
-        self.machine(index).pump.disarm();
-        self.armed.fetch_sub(1, Ordering::AcqRel);
-        self.processors.lock().will_not_come(index);
+    fn _will_not_come(slf: &Bound<'_, Self>, index: usize) {
+        slf.get().will_not_come(slf, index);
     }
 
     /// Refuses new agents from now on.
@@ -554,12 +553,14 @@ impl Runtime {
         }
     }
 
-    /// Whether an agent is in the midst of something: it waits for what asyncio will bring, unless a task of its own
+    /// Whether an agent is in the midst of something: it runs or will, or waits for what asyncio will bring, unless a task of its own
     /// waits for messages meanwhile.
     fn _is_busy(&self, py: Python<'_>) -> bool {
         self.agents(py).iter().any(|agent| {
-            agent.get().signals.load(Ordering::Acquire) & BLOCKED != 0
-                && !matches!(agent.get().shared.lock().receiver, Receiver::Future(_))
+            let this = agent.get();
+            let waits = this.signals.load(Ordering::Acquire) & BLOCKED != 0
+                && !matches!(this.shared.lock().receiver, Receiver::Future(_));
+            waits || !(this.state.is_idle() || this.state.is_done())
         })
     }
 

@@ -164,6 +164,9 @@ impl Runtime {
             Self::call_pump(runtime, machine);
             return false;
         }
+        if machine.index >= self.scheduler().workers() && machine.processor().is_none() {
+            self.processors.lock().is_spare(machine.index);
+        }
         machine.pump.disarm();
         // Whoever has pushed something before that, and found the pump armed, relies on this second look.
         let woken = !machine.pinned.lock().is_empty()
@@ -178,7 +181,11 @@ impl Runtime {
     /// Puts a processor to sleep, unless it has work. The caller's machine holds it.
     fn sleeps(&self, processor: usize) -> bool {
         // SAFETY: by the contract of the private methods that call this: on the thread of the machine that holds it.
-        unsafe { !self.scheduler().has_local(processor) && self.scheduler().park(processor) }
+        unsafe {
+            // It may have come a moment ago, and not have been begun with.
+            self.scheduler().unpark(processor);
+            !self.scheduler().has_local(processor) && self.scheduler().park(processor)
+        }
     }
 
     /// A machine that stands in has ended its slice: gives the processor up if it finds no work, or the worker wants it
@@ -191,12 +198,7 @@ impl Runtime {
             return true;
         }
         machine.yield_processor();
-        let worker = {
-            let mut processors = self.processors.lock();
-            let worker = processors.give_up(processor, machine.index);
-            processors.is_spare(machine.index);
-            worker
-        };
+        let worker = self.processors.lock().give_up(processor, machine.index);
         self.pass_on(runtime, processor, worker, idle);
         false
     }
@@ -204,8 +206,6 @@ impl Runtime {
     /// A machine has given a processor up: to the worker that wanted it, or to whoever the work in its reach needs.
     fn pass_on(&self, runtime: &Bound<'_, Self>, processor: usize, worker: Option<usize>, idle: bool) {
         if let Some(worker) = worker {
-            // SAFETY: nobody else has it: the books say that it is the worker's, which waits to be given it.
-            unsafe { self.scheduler().unpark(processor) };
             self.machine(worker).take(processor);
             self.arm(runtime, self.machine(worker));
         } else if !idle || !self.scheduler().is_parked(processor) {
@@ -217,6 +217,9 @@ impl Runtime {
     /// The agent that runs here is about to block: hands the processor to another machine, if one can be had.
     pub fn give_processor_up(&self, runtime: &Bound<'_, Self>, machine: &Machine) {
         machine.blocked.store(true, Ordering::Relaxed);
+        if self.chance.get().is_some() {
+            return; // a run that is to be repeatable has one thread
+        }
         self.many.store(true, Ordering::Release);
         let Some(processor) = machine.processor().filter(|_| self.processors.lock().may_give_up()) else { return };
         machine.gave_up.store(true, Ordering::Relaxed);
@@ -232,9 +235,8 @@ impl Runtime {
         if !machine.gave_up.swap(false, Ordering::Relaxed) {
             return;
         }
-        if machine.index >= self.scheduler().workers() {
-            self.processors.lock().is_spare(machine.index);
-        } else {
+        // One that stands in is spare when its slice is over.
+        if machine.index < self.scheduler().workers() {
             self.claim(machine);
         }
     }
@@ -244,16 +246,33 @@ impl Runtime {
         if machine.pump.is_armed() {
             self.armed.fetch_sub(1, Ordering::AcqRel);
         }
-        if let Some(processor) = machine.processor() {
-            machine.yield_processor();
+        let held = machine.processor();
+        machine.yield_processor();
+        let worker = {
             let mut processors = self.processors.lock();
-            processors.may_grow();
-            let worker = processors.give_up(processor, machine.index);
-            drop(processors);
+            processors.is_gone(machine.index);
+            held.and_then(|processor| processors.give_up(processor, machine.index))
+        };
+        if let Some(processor) = held {
             if let Some(worker) = worker {
                 self.machine(worker).take(processor);
             }
             self.wake(runtime, processor);
+        }
+    }
+
+    /// The thread of a machine that was to stand in could not be started: the processor that it was to have sleeps on.
+    pub fn will_not_come(&self, runtime: &Bound<'_, Self>, machine: usize) {
+        self.machine(machine).pump.disarm();
+        self.armed.fetch_sub(1, Ordering::AcqRel);
+        let other = {
+            let mut processors = self.processors.lock();
+            let processor = processors.will_not_come(machine);
+            // SAFETY: nobody holds it, and while the books are locked nobody is given it.
+            processor.and_then(|processor| unsafe { self.scheduler().abandon(processor) })
+        };
+        if let Some(other) = other {
+            self.wake(runtime, other);
         }
     }
 
@@ -262,8 +281,6 @@ impl Runtime {
     pub fn claim(&self, machine: &Machine) {
         if self.processors.lock().claim(machine.index) {
             machine.take(machine.index);
-            // SAFETY: just taken, on the machine's own thread.
-            unsafe { self.scheduler().unpark(machine.index) };
         }
     }
 }

@@ -162,7 +162,16 @@ impl Runtime {
     /// In turns one that is pinned to this machine, and any other.
     #[inline(never)]
     fn next_among_many(&self, runtime: &Bound<'_, Self>, machine: &Machine, turn: u32) -> Option<Next<Py<AgentRef>>> {
-        let pinned = || machine.pinned.lock().pop_front().map(plain);
+        // One that runs what is pinned to it does not search: another may have to, in its place.
+        let pinned = || {
+            let task = machine.pinned.lock().pop_front()?;
+            // SAFETY: this is the thread of the machine that holds the processor.
+            let wake = machine.processor().and_then(|held| unsafe { self.scheduler().stop_searching(held) });
+            if let Some(processor) = wake {
+                self.wake(runtime, processor);
+            }
+            Some(plain(task))
+        };
         if turn.is_multiple_of(2)
             && let Some(next) = pinned()
         {
@@ -172,6 +181,8 @@ impl Runtime {
             // Looked up anew each time: what ran last may have blocked, and the processor may be gone.
             let found = machine.processor().and_then(|processor| {
                 // SAFETY: this is the thread of the machine that holds the processor.
+                unsafe { self.scheduler().unpark(processor) };
+                // SAFETY: as above.
                 if let Some(next) = unsafe { self.scheduler().next(processor) } {
                     return Some(next);
                 }

@@ -265,7 +265,8 @@ fn throw(coroutine: &Bound<'_, PyAny>, error: PyErr) -> Step {
 fn take_throw(agent: &Bound<'_, AgentRef>, signals: u8) -> Option<PyErr> {
     let py = agent.py();
     let this = agent.get();
-    this.signals.fetch_and(!(THROW | CANCEL), Ordering::AcqRel);
+    // What came since the caller looked counts, too.
+    let signals = signals | this.signals.fetch_and(!(THROW | CANCEL), Ordering::AcqRel);
     let (thrown, message) = {
         let mut shared = this.shared.lock();
         let extra = shared.extra();
