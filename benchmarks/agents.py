@@ -18,7 +18,7 @@ import remuda
 from benchmarks.harness import Figures
 from benchmarks.memory import peak, resident
 from benchmarks.timers import delays
-from remuda import AgentRef, Mailbox, Request, Runtime, signal
+from remuda import AgentRef, Mailbox, Request, Runtime, signal, unchecked
 
 BURST = 500
 """Messages that are sent before the receiver gets its turn: a mailbox of default size has room for them."""
@@ -246,7 +246,7 @@ async def send_signal(size: int) -> Figures:
     return {"time": total / (size // burst * burst)}
 
 
-async def wake_all(_mailbox: Mailbox[int], targets: list[AgentRef[int]], rounds: int) -> int:
+async def wake_all(_mailbox: Mailbox[int], targets: tuple[AgentRef[int], ...], rounds: int) -> int:
     total = 0
     for number in range(rounds):
         start = clock()
@@ -264,7 +264,7 @@ async def wake(size: int) -> Figures:
     async with Runtime() as runtime:
         targets = [runtime.spawn(idle) for _ in range(count)]
         await settle(runtime, count)
-        total: int = await runtime.spawn(wake_all, targets, size // count)
+        total: int = await runtime.spawn(wake_all, tuple(targets), size // count)
         received = sum(target.statistics().received for target in targets)
         expect(size // count * count, received, "messages")
     return {"time": total / (size // count * count)}
@@ -308,7 +308,9 @@ async def fan_in(size: int) -> Figures:
     return {"time": (ended - start) / (each * PRODUCERS)}
 
 
-async def distribute(_mailbox: Mailbox[int], targets: list[AgentRef[int]], count: int) -> None:
+async def distribute(
+    _mailbox: Mailbox[int], targets: tuple[AgentRef[int], ...], count: int
+) -> None:
     for number in range(count):
         for target in targets:
             await target.send(number)
@@ -319,7 +321,7 @@ async def fan_out(size: int) -> Figures:
     async with Runtime() as runtime:
         start = clock()
         consumers = [runtime.spawn(consume, each) for _ in range(CONSUMERS)]
-        producer = runtime.spawn(distribute, consumers, each)
+        producer = runtime.spawn(distribute, tuple(consumers), each)
         ended: list[int] = [await consumer for consumer in consumers]
         await producer
     return {"time": (max(ended) - start) / (each * CONSUMERS)}
@@ -386,7 +388,9 @@ async def ring(size: int) -> Figures:
     async with Runtime() as runtime:
         nodes: list[AgentRef[int]] = []
         for index in range(RING):
-            nodes.append(runtime.spawn(node, nodes, (index + 1) % RING, ended))
+            nodes.append(
+                runtime.spawn(node, unchecked(nodes), (index + 1) % RING, unchecked(ended))
+            )
         await settle(runtime, RING)
         start = clock()
         await nodes[0].send(size)
@@ -441,8 +445,8 @@ async def latency(size: int) -> Figures:
         agents: list[AgentRef[int]] = []
         for _ in range(PRODUCERS):
             other: list[AgentRef[int]] = []
-            one = runtime.spawn(chatter, other)
-            other.append(runtime.spawn(chatter, [one]))
+            one = runtime.spawn(chatter, unchecked(other))
+            other.append(runtime.spawn(chatter, unchecked([one])))
             agents += [one, *other]
             await one.send(1)
         sink = runtime.spawn(idle)

@@ -181,7 +181,7 @@ async def _fan_out(size: int, workers: int) -> Figures:
         for _ in range(count):
             await mailbox.recv()
 
-    async def send(mailbox: Mailbox[None], to: list[AgentRef[Any]], rounds: int) -> None:
+    async def send(mailbox: Mailbox[None], to: tuple[AgentRef[Any], ...], rounds: int) -> None:
         for _ in range(rounds):
             for agent in to:
                 await agent.send(None)
@@ -190,7 +190,7 @@ async def _fan_out(size: int, workers: int) -> Figures:
         rounds = max(1, size // FAN)
         agents = [runtime.spawn(receive, rounds) for _ in range(FAN)]
         began = clock()
-        runtime.spawn(send, agents, rounds)
+        runtime.spawn(send, tuple(agents), rounds)
         for agent in agents:
             await agent
         return per(began, rounds * FAN)

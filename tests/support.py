@@ -11,6 +11,7 @@ import pytest
 import uvloop
 
 import remuda
+from remuda import unchecked
 
 Log = list[Any]
 
@@ -69,7 +70,7 @@ async def echo(mailbox: remuda.Mailbox[Any]) -> None:
     """An agent that answers each request with what was asked."""
     async for message in mailbox:
         if isinstance(message, remuda.Request):
-            message.reply(message.message)
+            message.reply(unchecked(message.message))
 
 
 async def answer_after(mailbox: remuda.Mailbox[Any], gate: asyncio.Event) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, answer_after, collect, echo, in_runtime, settle
 
 
@@ -20,7 +21,7 @@ async def test_an_agent_replies(runtime: remuda.Runtime) -> None:
         return await server.ask("from an agent")
 
     message = object()
-    assert await server.ask(message) is message
+    assert await server.ask(unchecked(message)) is message
     assert await server.ask(None) is None
     assert await runtime.spawn(client) == "from an agent"
 
@@ -37,7 +38,7 @@ async def test_a_request_can_be_failed(runtime: remuda.Runtime) -> None:
 
     agent = runtime.spawn(refuse)
     with pytest.raises(ZeroDivisionError, match="mine"):
-        await agent.ask(ZeroDivisionError("mine"))
+        await agent.ask(unchecked(ZeroDivisionError("mine")))
     with pytest.raises(KeyError):
         await agent.ask(KeyError)
     agent.kill()
@@ -89,7 +90,7 @@ async def test_a_late_answer_is_ignored(runtime: remuda.Runtime) -> None:
 async def test_an_ask_times_out_before_there_is_room(runtime: remuda.Runtime) -> None:
     """The clock of `ask(timeout=)` runs while the request waits for room, which is then withdrawn."""
     gate = asyncio.Event()
-    agent = runtime.spawn(answer_after, gate, mailbox=1, pinned=True)
+    agent = runtime.spawn(answer_after, unchecked(gate), mailbox=1, pinned=True)
     agent.send_nowait("fills it")
     with pytest.raises(remuda.AskTimeout):
         await agent.ask("question", timeout=0.001)
@@ -211,7 +212,9 @@ def test_a_request_dropped_by_policy_fails(policy: Any) -> None:
     @in_runtime
     async def check(runtime: remuda.Runtime) -> None:
         gate = asyncio.Event()
-        agent = runtime.spawn(answer_after, gate, mailbox=1, overflow=policy, pinned=True)
+        agent = runtime.spawn(
+            answer_after, unchecked(gate), mailbox=1, overflow=policy, pinned=True
+        )
         first = asyncio.ensure_future(agent.ask("first"))
         await settle(runtime)
         second = asyncio.ensure_future(agent.ask("second"))
@@ -231,11 +234,11 @@ def test_a_request_dropped_by_policy_fails(policy: Any) -> None:
 @in_runtime
 async def test_a_refused_ask_hands_the_message_back(runtime: remuda.Runtime) -> None:
     """What comes back from a failed ask is the asker's message, not the request around it."""
-    agent = runtime.spawn(collect, [])
+    agent = runtime.spawn(collect, unchecked([]))
     await agent.stop()
     message = object()
     with pytest.raises(remuda.MailboxClosed) as caught:
-        await agent.ask(message)
+        await agent.ask(unchecked(message))
     assert caught.value.message is message
 
 
@@ -261,7 +264,7 @@ async def test_a_request_may_be_forwarded(runtime: remuda.Runtime) -> None:
 async def test_a_forwarded_request_outlives_the_forwarder(runtime: remuda.Runtime) -> None:
     """If the agent that forwarded a request fails, the one that has it still answers."""
     gate = asyncio.Event()
-    last = runtime.spawn(answer_after, gate, pinned=True)
+    last = runtime.spawn(answer_after, unchecked(gate), pinned=True)
 
     async def forward_and_fail(mailbox: remuda.Mailbox[Any]) -> None:
         last.send_nowait(await mailbox.recv())
@@ -279,7 +282,7 @@ async def test_a_forwarded_request_outlives_the_forwarder(runtime: remuda.Runtim
 async def test_a_cancelled_ask_is_forgotten(runtime: remuda.Runtime) -> None:
     """Cancelling the asker ends the request; the agent sees that nobody waits."""
     requests: list[Any] = []
-    agent = runtime.spawn(collect, requests)
+    agent = runtime.spawn(collect, unchecked(requests))
     asked = asyncio.ensure_future(agent.ask("question"))
     await settle(runtime)
     asked.cancel()
@@ -345,7 +348,7 @@ async def test_a_timer_is_cancelled_in_its_own_thread(runtime: remuda.Runtime) -
 async def test_requests_show_what_they_are(runtime: remuda.Runtime) -> None:
     """A request's repr tells the message and whether it is answered."""
     requests: list[Any] = []
-    agent = runtime.spawn(collect, requests)
+    agent = runtime.spawn(collect, unchecked(requests))
     asked = asyncio.ensure_future(agent.ask("question"))
     await settle(runtime)
     assert repr(requests[0]) == "<Request 'question' waiting>"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import queue
 import threading
 from typing import Any
 
 import pytest
 
 import remuda
-from tests.support import Log, collect, in_runtime
+from remuda import iso, testing, unchecked
+from tests.support import Log, collect, in_runtime, settle
 
 TIMEOUT = 20
 
@@ -31,7 +33,10 @@ def test_nothing_stalls_when_all_agents_block(workers: int, agents: int) -> None
     async def test(runtime: remuda.Runtime) -> None:
         for _ in range(3):
             barrier = threading.Barrier(agents)
-            names = [await agent for agent in [runtime.spawn(meet, barrier) for _ in range(agents)]]
+            names = [
+                await agent
+                for agent in [runtime.spawn(meet, unchecked(barrier)) for _ in range(agents)]
+            ]
             assert len(set(names)) == agents
 
     test()
@@ -78,26 +83,26 @@ async def test_without_threads_the_worker_blocks(runtime: remuda.Runtime) -> Non
 async def test_an_agent_that_has_blocked_goes_on_as_before(runtime: remuda.Runtime) -> None:
     """Inside the section and after it, an agent sends, receives and awaits asyncio as ever."""
     log: Log = []
-    keeper = runtime.spawn(collect, log)
+    keeper = runtime.spawn(collect, unchecked(log))
 
-    async def work(mailbox: remuda.Mailbox[Any], gate: threading.Event) -> list[Any]:
+    async def work(mailbox: remuda.Mailbox[Any], gate: threading.Event) -> remuda.Iso[list[Any]]:
         with remuda.blocking():
             gate.wait(TIMEOUT)
             keeper.send_nowait("inside")
             await keeper.send("inside, with room")
         await keeper.send("after")
         await asyncio.sleep(0.001)
-        return [await mailbox.recv() for _ in range(3)]
+        return iso([await mailbox.recv() for _ in range(3)])
 
     async def open_gate(mailbox: remuda.Mailbox[Any], gate: threading.Event) -> None:
         gate.set()
 
     for _ in range(20):
         gate = threading.Event()
-        worker = runtime.spawn(work, gate)
+        worker = runtime.spawn(work, unchecked(gate))
         for number in range(3):
             worker.send_nowait(number)
-        opener = runtime.spawn(open_gate, gate)
+        opener = runtime.spawn(open_gate, unchecked(gate))
         assert await worker == [0, 1, 2]
         await opener
     await keeper.stop()
@@ -179,7 +184,7 @@ async def test_a_receive_that_blocks_lets_others_run(runtime: remuda.Runtime) ->
 async def test_the_stand_in_hands_the_worker_its_place_back(runtime: remuda.Runtime) -> None:
     """When nobody blocks any more, agents run on the runtime's own thread again."""
     barrier = threading.Barrier(4)
-    for agent in [runtime.spawn(meet, barrier) for _ in range(4)]:
+    for agent in [runtime.spawn(meet, unchecked(barrier)) for _ in range(4)]:
         await agent
 
     async def where(mailbox: remuda.Mailbox[Any]) -> int:
@@ -245,3 +250,102 @@ async def test_who_waits_for_a_thread_is_not_cut_off(runtime: remuda.Runtime) ->
     gate.set()
     assert (await stop).cancelled == ()
     assert await patient
+
+
+def test_a_repeatable_run_has_one_thread() -> None:
+    """In a loop of `remuda.testing` a blocking section hands nothing over, and agents go on afterwards."""
+
+    async def block(mailbox: remuda.Mailbox[Any]) -> str:
+        with remuda.blocking():
+            return threading.current_thread().name
+
+    async def sleep(mailbox: remuda.Mailbox[Any]) -> str:
+        await asyncio.sleep(1)
+        return threading.current_thread().name
+
+    async def main() -> None:
+        async with remuda.Runtime() as runtime:
+            here = threading.current_thread().name
+            assert await runtime.spawn(block) == here
+            assert await runtime.spawn(sleep) == here
+
+    testing.run(main)
+
+
+def test_a_thread_that_has_no_loop_is_made_up_for() -> None:
+    """If the first thread that is to stand in fails, the next that is needed takes its place, and nothing is lost."""
+    failed = threading.Event()
+    running = threading.Semaphore(0)
+    go_on = threading.Event()
+
+    def factory() -> asyncio.AbstractEventLoop:
+        if threading.current_thread().name == "remuda-worker-2" and not failed.is_set():
+            failed.set()
+            raise OSError("too many open files")
+        return asyncio.new_event_loop()
+
+    async def block(mailbox: remuda.Mailbox[Any]) -> None:
+        with remuda.blocking():
+            running.release()
+            go_on.wait(TIMEOUT)
+
+    def spawn_from_outside(runtime: remuda.Runtime, agents: list[remuda.AgentRef[Any]]) -> bool:
+        assert all(running.acquire(timeout=TIMEOUT) for _ in range(2))
+        agents.append(runtime.spawn(block))
+        assert failed.wait(TIMEOUT)
+        agents.extend(runtime.spawn(block) for _ in range(4))
+        came = [running.acquire(timeout=TIMEOUT) for _ in range(5)]
+        go_on.set()
+        return all(came)
+
+    @in_runtime(workers=2, loop_factory=factory, blocking_threads=8)
+    async def test(runtime: remuda.Runtime) -> None:
+        agents = [runtime.spawn(block) for _ in range(2)]
+        assert await asyncio.to_thread(spawn_from_outside, runtime, agents)
+        await asyncio.gather(*agents)
+
+    test()
+
+
+@in_runtime(workers=2)
+async def test_a_thread_that_stands_in_is_not_spare_within_a_step(runtime: remuda.Runtime) -> None:
+    """One whose agent has blocked, and goes on in the same step, is given a processor in the midst of its slice."""
+    both, release = threading.Barrier(3), threading.Event()
+    came_out, go_on = threading.Event(), threading.Event()
+    heard = queue.SimpleQueue[int]()
+
+    async def holder(mailbox: remuda.Mailbox[Any]) -> None:
+        with remuda.blocking():
+            both.wait(TIMEOUT)
+            release.wait(TIMEOUT)
+
+    async def blocks_and_goes_on(mailbox: remuda.Mailbox[Any]) -> None:
+        async for _ in mailbox:
+            with remuda.blocking():
+                pass
+            came_out.set()
+            go_on.wait(TIMEOUT)
+
+    async def echo(mailbox: remuda.Mailbox[int]) -> None:
+        async for number in mailbox:
+            heard.put(number)
+
+    def outside() -> list[int]:
+        both.wait(TIMEOUT)
+        busy.send_nowait(None)
+        assert came_out.wait(TIMEOUT)
+        target.send_nowait(0)
+        go_on.set()
+        found = [heard.get(timeout=TIMEOUT)]
+        for number in range(1, 6):
+            if number == 3:
+                release.set()
+            target.send_nowait(number)
+            found.append(heard.get(timeout=TIMEOUT))
+        return found
+
+    target, busy = runtime.spawn(echo), runtime.spawn(blocks_and_goes_on)
+    await settle(runtime)
+    holders = [runtime.spawn(holder) for _ in range(2)]
+    assert await asyncio.to_thread(outside) == list(range(6))
+    await asyncio.gather(*holders)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, echo, in_runtime, settle
 
 
@@ -26,8 +27,8 @@ async def test_full_mailboxes_in_a_circle(runtime: remuda.Runtime) -> None:
 
     first_box: list[Any] = []
     second_box: list[Any] = []
-    first = runtime.spawn(stubborn, first_box, "first", mailbox=1, name="first")
-    second = runtime.spawn(stubborn, second_box, "second", mailbox=1, name="second")
+    first = runtime.spawn(stubborn, unchecked(first_box), "first", mailbox=1, name="first")
+    second = runtime.spawn(stubborn, unchecked(second_box), "second", mailbox=1, name="second")
     first_box.append(second)
     second_box.append(first)
     first.send_nowait("fills it")
@@ -140,7 +141,7 @@ async def test_who_was_let_in_waits_no_more(runtime: remuda.Runtime) -> None:
         log.clear()
         box: list[Any] = []
         gate = asyncio.Event()
-        other = runtime.spawn(b, box, gate, mailbox=1, pinned=True)
+        other = runtime.spawn(b, unchecked(box), unchecked(gate), mailbox=1, pinned=True)
         agent = runtime.spawn(a, other, mailbox=1)
         box.extend((agent, cancelled))
         await settle(runtime)
@@ -184,8 +185,8 @@ async def test_a_forwarded_request_is_no_circle(runtime: remuda.Runtime) -> None
 
     forwarder = runtime.spawn(forward)
 
-    async def client(mailbox: remuda.Mailbox[Any]) -> list[Any]:
-        return [await forwarder.ask(number) for number in range(3)]
+    async def client(mailbox: remuda.Mailbox[Any]) -> remuda.Iso[list[Any]]:
+        return remuda.iso([await forwarder.ask(number) for number in range(3)])
 
     clients = [runtime.spawn(client) for _ in range(5)]
     for agent in clients:

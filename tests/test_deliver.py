@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, answer_after, collect, hold, in_runtime, settle
 
 
@@ -17,11 +18,11 @@ from tests.support import Log, answer_after, collect, hold, in_runtime, settle
 async def test_a_message_is_not_copied(runtime: remuda.Runtime) -> None:
     """The receiver gets the very object that was sent, however it was sent."""
     log: Log = []
-    agent = runtime.spawn(collect, log)
+    agent = runtime.spawn(collect, unchecked(log))
     sent = [object(), bytearray(10**6), {"key": []}]
-    await agent.send(sent[0])
-    agent.send_nowait(sent[1])
-    remuda.signal(agent, sent[2])
+    await agent.send(unchecked(sent[0]))
+    agent.send_nowait(unchecked(sent[1]))
+    remuda.signal(agent, unchecked(sent[2]))
     await agent.stop()
     assert [id(message) for message in log] == [id(message) for message in sent]
 
@@ -41,7 +42,7 @@ async def test_each_sender_keeps_its_order(runtime: remuda.Runtime) -> None:
                 await asyncio.sleep(0)
                 await to.send((name, number))
 
-    receiver = runtime.spawn(collect, log, mailbox=4)
+    receiver = runtime.spawn(collect, unchecked(log), mailbox=4)
     await asyncio.gather(*[runtime.spawn(sender, receiver, name) for name in range(8)])
     await receiver.stop()
     assert len(log) == 8 * 300
@@ -53,7 +54,7 @@ async def test_each_sender_keeps_its_order(runtime: remuda.Runtime) -> None:
 async def test_threads_keep_their_order(runtime: remuda.Runtime) -> None:
     """Any thread may send; each thread's messages arrive in order, and none is lost or doubled."""
     log: list[tuple[int, int]] = []
-    agent = runtime.spawn(collect, log, mailbox=1_000_000)
+    agent = runtime.spawn(collect, unchecked(log), mailbox=1_000_000)
 
     def send(name: int) -> None:
         for number in range(5_000):
@@ -115,7 +116,7 @@ async def test_a_full_mailbox_makes_senders_wait_in_line(runtime: remuda.Runtime
     """`send` waits for room; those who wait are let in in the order in which they came."""
     log: Log = []
     gate = asyncio.Event()
-    agent = runtime.spawn(hold, gate, log, mailbox=2, pinned=True)
+    agent = runtime.spawn(hold, unchecked(gate), unchecked(log), mailbox=2, pinned=True)
     agent.send_nowait(0)
     agent.send_nowait(1)
 
@@ -138,11 +139,13 @@ async def test_a_full_mailbox_makes_senders_wait_in_line(runtime: remuda.Runtime
 async def test_a_refused_message_comes_back(runtime: remuda.Runtime) -> None:
     """MailboxFull and MailboxClosed carry the message, the agent and the limit, and name them."""
     gate = asyncio.Event()
-    agent = runtime.spawn(hold, gate, [], mailbox=1, name="small", pinned=True)
+    agent = runtime.spawn(
+        hold, unchecked(gate), unchecked([]), mailbox=1, name="small", pinned=True
+    )
     message, other = object(), object()
     agent.send_nowait("fills it")
     with pytest.raises(remuda.MailboxFull, match=r"small.*1 messages") as full:
-        agent.send_nowait(message)
+        agent.send_nowait(unchecked(message))
     assert full.value.message is message
     assert full.value.agent is agent
     assert full.value.capacity == 1
@@ -163,12 +166,12 @@ async def test_closing_turns_waiting_senders_away(runtime: remuda.Runtime) -> No
     """Senders that wait when the mailbox closes each get MailboxClosed with their own message."""
     gate = asyncio.Event()
     log: Log = []
-    agent = runtime.spawn(hold, gate, log, mailbox=1, pinned=True)
+    agent = runtime.spawn(hold, unchecked(gate), unchecked(log), mailbox=1, pinned=True)
     agent.send_nowait("first")
 
     async def send(message: object) -> object:
         try:
-            await agent.send(message)
+            await agent.send(unchecked(message))
         except remuda.MailboxClosed as error:
             return error.message
         return "sent"
@@ -178,7 +181,7 @@ async def test_closing_turns_waiting_senders_away(runtime: remuda.Runtime) -> No
 
     messages = [object() for _ in range(3)]
     tasks = [asyncio.create_task(send(message)) for message in messages]
-    senders = [runtime.spawn(sender, message) for message in messages]
+    senders = [runtime.spawn(sender, unchecked(message)) for message in messages]
     await settle(runtime)
     end = agent.stop()
     assert await asyncio.gather(*tasks) == messages
@@ -193,7 +196,7 @@ async def test_a_cancelled_send_is_withdrawn(runtime: remuda.Runtime) -> None:
     """A waiting send that is cancelled delivers nothing, and the others keep their order."""
     log: Log = []
     gate = asyncio.Event()
-    agent = runtime.spawn(hold, gate, log, mailbox=1, pinned=True)
+    agent = runtime.spawn(hold, unchecked(gate), unchecked(log), mailbox=1, pinned=True)
     agent.send_nowait(0)
 
     async def send(number: int) -> None:
@@ -237,7 +240,7 @@ def test_what_is_not_awaited_is_not_sent(kind: str) -> None:
     @in_runtime
     async def check(runtime: remuda.Runtime) -> None:
         log: Log = []
-        agent = runtime.spawn(collect, log)
+        agent = runtime.spawn(collect, unchecked(log))
         with pytest.warns(RuntimeWarning, match=f"{kind} was never awaited"):
             getattr(agent, kind)("lost")
             gc.collect()
@@ -261,7 +264,7 @@ def test_an_unawaited_send_leaves_the_exception_that_is_raised(
 
     @in_runtime
     async def check(runtime: remuda.Runtime) -> None:
-        agent = runtime.spawn(collect, [])
+        agent = runtime.spawn(collect, unchecked([]))
         with warnings.catch_warnings(record=True) as told, pytest.raises(ZeroDivisionError):
             warnings.simplefilter(mode)
             take(getattr(agent, kind)(1), 1 / 0)
@@ -275,7 +278,7 @@ def test_an_unawaited_send_leaves_the_exception_that_is_raised(
 async def test_a_send_is_awaited_once(runtime: remuda.Runtime) -> None:
     """Awaiting a send again is an error; the message is delivered once."""
     log: Log = []
-    agent = runtime.spawn(collect, log)
+    agent = runtime.spawn(collect, unchecked(log))
     send = agent.send("once")
     await send
     with pytest.raises(remuda.errors.AlreadyAwaited, match="make a new one"):
@@ -294,7 +297,7 @@ async def test_two_tasks_can_not_await_one_send(runtime: remuda.Runtime) -> None
     gate = asyncio.Event()
     for kind in ("send", "ask"):
         gate.clear()
-        agent = runtime.spawn(answer_after, gate, mailbox=1, pinned=True)
+        agent = runtime.spawn(answer_after, unchecked(gate), mailbox=1, pinned=True)
         agent.send_nowait("fills it")
         what = getattr(agent, kind)("waits")
         first = asyncio.create_task(wait_for(what))
@@ -347,7 +350,14 @@ async def test_a_listener_that_raises_harms_nobody(runtime: remuda.Runtime) -> N
     runtime.on_dead_letter(heard.append)
     runtime.on_watermark(broken)
     runtime.on_watermark(heard.append)
-    agent = runtime.spawn(hold, asyncio.Event(), [], mailbox=1, overflow="drop_newest", pinned=True)
+    agent = runtime.spawn(
+        hold,
+        unchecked(asyncio.Event()),
+        unchecked([]),
+        mailbox=1,
+        overflow="drop_newest",
+        pinned=True,
+    )
     agent.send_nowait("kept")
     agent.send_nowait("dropped")
     agent.kill()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, collect, in_runtime, settle
 
 
@@ -43,8 +44,8 @@ def test_failures_may_fail_the_block() -> None:
 
     async def main() -> None:
         async with remuda.Runtime(on_failure="raise") as runtime:
-            runtime.spawn(fail, ZeroDivisionError("first"))
-            runtime.spawn(fail, KeyError("second"))
+            runtime.spawn(fail, unchecked(ZeroDivisionError("first")))
+            runtime.spawn(fail, unchecked(KeyError("second")))
             try:
                 await asyncio.Event().wait()
             finally:
@@ -110,7 +111,7 @@ def test_what_must_end_the_program_ends_the_loop(error: type[BaseException]) -> 
 
     async def main() -> None:
         async with remuda.Runtime() as runtime:
-            runtime.spawn(fail, error())
+            runtime.spawn(fail, unchecked(error()))
             await asyncio.Event().wait()
 
     with pytest.raises(error):
@@ -264,7 +265,7 @@ async def test_who_awaits_a_killed_agent_may_fail_by_it(
     async def parent(mailbox: remuda.Mailbox[Any], child: remuda.AgentRef[Any]) -> None:
         await child
 
-    child = runtime.spawn(collect, [])
+    child = runtime.spawn(collect, unchecked([]))
     agent = runtime.spawn(parent, child, name="parent")
     await settle(runtime)
     child.kill()
@@ -340,7 +341,7 @@ async def test_done_callbacks_are_called(runtime: remuda.Runtime) -> None:
     def broken(agent: object) -> None:
         raise ZeroDivisionError
 
-    agent = runtime.spawn(collect, [])
+    agent = runtime.spawn(collect, unchecked([]))
     agent.add_done_callback(broken)
     agent.add_done_callback(called.append)
     agent.add_done_callback(called.append)
@@ -370,7 +371,7 @@ async def test_removing_a_callback_compares_all(runtime: remuda.Runtime) -> None
         __hash__ = None  # type: ignore[assignment]  # as Python does beside __eq__
 
     called: list[object] = []
-    agent: Any = runtime.spawn(collect, [])
+    agent: Any = runtime.spawn(collect, unchecked([]))
     assert not agent._callbacks
     agent.add_done_callback(called.append)
     agent.add_done_callback(Odd())
@@ -385,7 +386,7 @@ async def test_removing_a_callback_compares_all(runtime: remuda.Runtime) -> None
 @in_runtime
 async def test_results_are_asked_for_too_early(runtime: remuda.Runtime) -> None:
     """`result` and `exception` of an agent that lives are an InvalidStateError."""
-    agent = runtime.spawn(collect, [])
+    agent = runtime.spawn(collect, unchecked([]))
     for early in (agent.result, agent.exception):
         with pytest.raises(asyncio.InvalidStateError, match="lives"):
             early()

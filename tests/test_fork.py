@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import collect, in_runtime
 
 pytestmark = [
@@ -66,7 +67,7 @@ def test_in_the_child_of_a_fork_everything_says_so(workers: int, inside: str) ->
     @in_runtime(workers=workers)
     async def test(runtime: remuda.Runtime) -> None:
         log: list[Any] = []
-        agent = runtime.spawn(collect, log)
+        agent = runtime.spawn(collect, unchecked(log))
         here, there = multiprocessing.get_context("fork").Pipe(duplex=False)
 
         def fork() -> list[str]:
@@ -80,8 +81,8 @@ def test_in_the_child_of_a_fork_everything_says_so(workers: int, inside: str) ->
             assert child.exitcode == 0
             return told
 
-        async def forks(mailbox: remuda.Mailbox[Any]) -> list[str]:
-            return fork()
+        async def forks(mailbox: remuda.Mailbox[Any]) -> remuda.Iso[list[str]]:
+            return remuda.iso(fork())
 
         told = fork() if inside == "block" else await runtime.spawn(forks)
         assert told[0].startswith("RuntimeStopped: expected a runtime of this process")
@@ -100,7 +101,7 @@ def test_in_the_child_of_a_fork_everything_says_so(workers: int, inside: str) ->
 @in_runtime(workers=2)
 async def test_a_child_that_exits_ends_cleanly(runtime: remuda.Runtime) -> None:
     """A forked child that leaves by `sys.exit` waits for no thread of its parent's."""
-    agent = runtime.spawn(collect, [])
+    agent = runtime.spawn(collect, unchecked([]))
     await agent.send(1)
     sys.stdout.flush()
     child = os.fork()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import LOOPS, Log, collect, echo, in_an_agent, in_runtime, settle
 
 
@@ -274,7 +275,10 @@ def test_a_ring_of_agents(loop_factory: Callable[[], asyncio.AbstractEventLoop])
         end = loop.create_future()
         async with remuda.Runtime() as runtime:
             futures = [loop.create_future() for _ in range(50)]
-            agents = [runtime.spawn(node, future, end, pinned=True) for future in futures]
+            agents = [
+                runtime.spawn(node, unchecked(future), unchecked(end), pinned=True)
+                for future in futures
+            ]
             for place, future in enumerate(futures):
                 future.set_result(agents[(place + 1) % 50])
             agents[0].send_nowait(5000)
@@ -299,7 +303,7 @@ def test_a_long_step_is_reported_in_debug_mode(caplog: pytest.LogCaptureFixture)
         asyncio.get_running_loop().slow_callback_duration = duration
         async with remuda.Runtime() as runtime:
             agents = [runtime.spawn(slow, name == "last", name=name) for name in ("last", "first")]
-            agents.append(runtime.spawn(collect, [], name="quick"))
+            agents.append(runtime.spawn(collect, unchecked([]), name="quick"))
             await settle(runtime)
             for agent in agents:
                 agent.stop()
@@ -333,14 +337,14 @@ level: contextvars.ContextVar[str] = contextvars.ContextVar("level")
 async def test_an_agent_has_a_context_of_its_own(runtime: remuda.Runtime) -> None:
     """It begins with what its spawner has set; what it sets is seen by nobody else."""
 
-    async def behaviour(mailbox: remuda.Mailbox[Any], mine: str) -> list[str]:
+    async def behaviour(mailbox: remuda.Mailbox[Any], mine: str) -> remuda.Iso[list[str]]:
         found = [level.get()]
         level.set(mine)
         await asyncio.sleep(0)
         found.append(level.get())
         async for _ in mailbox:
             found.append(level.get())
-        return found
+        return remuda.iso(found)
 
     level.set("spawner")
     agents = [runtime.spawn(behaviour, mine) for mine in ("a", "b")]
@@ -409,7 +413,7 @@ async def test_an_agent_has_what_a_task_has(runtime: remuda.Runtime) -> None:
 @in_runtime
 async def test_all_tasks_has_the_agents_that_live(runtime: remuda.Runtime) -> None:
     """`asyncio.all_tasks` has the agents of the running loop, whether they have run or not, beside its tasks."""
-    agents: Any = {runtime.spawn(collect, []) for _ in range(3)}
+    agents: Any = {runtime.spawn(collect, unchecked([])) for _ in range(3)}
     assert agents <= asyncio.all_tasks()
     await settle(runtime)
     assert agents <= asyncio.all_tasks()
@@ -426,7 +430,7 @@ async def test_all_tasks_has_the_agents_that_live(runtime: remuda.Runtime) -> No
 async def test_a_task_waits_for_a_mailbox_with_a_time_out(runtime: remuda.Runtime) -> None:
     """`wait_for(mailbox.recv(), t)` and `timeout` lose no message when the time has passed."""
 
-    async def patient(mailbox: remuda.Mailbox[str]) -> list[str]:
+    async def patient(mailbox: remuda.Mailbox[str]) -> remuda.Iso[list[str]]:
         found: list[str] = []
         while len(found) < 6:
             try:
@@ -438,7 +442,7 @@ async def test_a_task_waits_for_a_mailbox_with_a_time_out(runtime: remuda.Runtim
             except TimeoutError:
                 found.append("late")
                 mailbox.me.send_nowait(f"after {len(found)}")
-        return found
+        return remuda.iso(found)
 
     agent = runtime.spawn(patient)
     assert await agent == ["late", "after 1", "late", "after 3", "late", "after 5"]
@@ -447,7 +451,7 @@ async def test_a_task_waits_for_a_mailbox_with_a_time_out(runtime: remuda.Runtim
 @in_runtime
 async def test_an_agent_can_be_cancelled_by_a_group_of_tasks(runtime: remuda.Runtime) -> None:
     """A cancellation that comes to a task which awaits an agent ends the wait, not the agent."""
-    agent = runtime.spawn(collect, [])
+    agent = runtime.spawn(collect, unchecked([]))
 
     async def wait() -> None:
         await agent

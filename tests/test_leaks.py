@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import answer_after, in_runtime, settle
 
 SCALE = float(os.environ.get("REMUDA_LEAK_SCALE", "1"))
@@ -96,7 +97,7 @@ async def asks(runtime: remuda.Runtime) -> None:
 
 
 async def timeouts(runtime: remuda.Runtime) -> None:
-    agent = runtime.spawn(answer_after, asyncio.Event(), mailbox=2, pinned=True)
+    agent = runtime.spawn(answer_after, unchecked(asyncio.Event()), mailbox=2, pinned=True)
     for _ in range(4):  # two of them wait for room
         with pytest.raises(remuda.AskTimeout):
             await agent.ask(1, timeout=0)
@@ -107,7 +108,7 @@ async def kills(runtime: remuda.Runtime) -> None:
     agents = [runtime.spawn(drain) for _ in range(5)]
     await settle(runtime, 1)
     for agent in agents:
-        agent.send_nowait([])
+        agent.send_nowait(unchecked([]))
         agent.kill()
     await asyncio.gather(*agents, return_exceptions=True)
 
@@ -132,7 +133,7 @@ async def failures(runtime: remuda.Runtime) -> None:
 async def waits_for_room(runtime: remuda.Runtime) -> None:
     agent = runtime.spawn(drain, mailbox=2)
     for number in range(20):
-        await agent.send([number])
+        await agent.send(unchecked([number]))
     waiting = [asyncio.ensure_future(agent.send([number])) for number in range(10)]
     await asyncio.sleep(0)
     for task in waiting[::2]:
@@ -151,9 +152,9 @@ async def sleeps(runtime: remuda.Runtime) -> None:
 
 async def circles(runtime: remuda.Runtime) -> None:
     first, second = runtime.spawn(once), runtime.spawn(once)
-    first.send_nowait(second)  # type: ignore[arg-type]  # whatever
-    second.send_nowait(first)  # type: ignore[arg-type]  # whatever
-    first.send_nowait(second)  # type: ignore[arg-type]  # whatever
+    first.send_nowait(second)  # type: ignore[call-overload]  # whatever
+    second.send_nowait(first)  # type: ignore[call-overload]  # whatever
+    first.send_nowait(second)  # type: ignore[call-overload]  # whatever
     await settle(runtime, 1)
 
 

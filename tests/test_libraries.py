@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, echo, in_an_agent, in_runtime, settle
 
 
@@ -87,7 +88,7 @@ async def test_an_anyio_scope_around_a_mailbox(runtime: remuda.Runtime) -> None:
     other = runtime.spawn(echo, mailbox=1)
     timed_out = asyncio.Event()
 
-    async def patient(mailbox: remuda.Mailbox[Any]) -> list[Any]:
+    async def patient(mailbox: remuda.Mailbox[Any]) -> remuda.Iso[list[Any]]:
         found: list[Any] = []
         for _ in range(3):
             with anyio.move_on_after(0.001) as scope:
@@ -97,7 +98,7 @@ async def test_an_anyio_scope_around_a_mailbox(runtime: remuda.Runtime) -> None:
         with anyio.fail_after(10):
             found.append(await mailbox.recv())
             found.append(await other.ask("question"))
-        return found
+        return remuda.iso(found)
 
     agent = runtime.spawn(patient, pinned=True)
     await timed_out.wait()
@@ -198,7 +199,9 @@ async def test_a_request_handler_asks_agents(runtime: remuda.Runtime) -> None:
             return int(await response.text())
 
     async with aiohttp.ClientSession(f"http://{host}:{port}") as session:
-        clients = [runtime.spawn(client, session, number, pinned=True) for number in range(50)]
+        clients = [
+            runtime.spawn(client, unchecked(session), number, pinned=True) for number in range(50)
+        ]
         assert await asyncio.gather(*clients) == [2 * number for number in range(50)]
     await runner.cleanup()
     await settle(runtime)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, collect, hold, in_runtime, settle
 
 
@@ -84,7 +85,7 @@ async def test_messages_outlive_the_last_reference(runtime: remuda.Runtime) -> N
     """What was sent before the last reference went is received."""
     log: Log = []
     keeper = Keeper()
-    first: remuda.AgentRef[int] = runtime.spawn(collect, log)
+    first: remuda.AgentRef[int] = runtime.spawn(collect, unchecked(log))
     second: remuda.AgentRef[int] = runtime.spawn(keeper)
     for number in range(500):
         first.send_nowait(number)
@@ -117,7 +118,7 @@ async def test_an_object_goes_with_its_agent(runtime: remuda.Runtime) -> None:
     """The object whose `receive` is called is freed with the last reference to its agent, at once."""
     agent = runtime.spawn(Keeper)
     message = Message()
-    agent.send_nowait(message)
+    agent.send_nowait(unchecked(message))
     await settle(runtime)
     agent_gone, message_gone = weakref.ref(agent), weakref.ref(message)
     del message
@@ -133,7 +134,7 @@ async def test_a_future_keeps_whoever_waits_for_it(runtime: remuda.Runtime) -> N
     """An agent without references that waits for a future lives, and goes on when that is done."""
     log: Log = []
     future = asyncio.get_running_loop().create_future()
-    runtime.spawn(wait_for_it, future, log, pinned=True)
+    runtime.spawn(wait_for_it, unchecked(future), unchecked(log), pinned=True)
     await settle(runtime)
     gc.collect()
     assert runtime.statistics().agents == 1
@@ -179,7 +180,7 @@ def test_an_agent_that_waits_for_another_lives(way: str) -> None:
     @in_runtime
     async def check(runtime: remuda.Runtime) -> None:
         gate = asyncio.Event()
-        other: remuda.AgentRef[Any] = runtime.spawn(slow, gate, mailbox=1, pinned=True)
+        other: remuda.AgentRef[Any] = runtime.spawn(slow, unchecked(gate), mailbox=1, pinned=True)
         if way == "send":
             other.send_nowait("fills it")
         runtime.spawn(asker, other)
@@ -287,12 +288,12 @@ async def test_a_circle_with_work_to_do_is_not_collected(runtime: remuda.Runtime
 async def test_a_result_is_freed_with_its_agent(runtime: remuda.Runtime) -> None:
     """Result, error and callbacks of an ended agent go with the last reference to it."""
 
-    async def make(mailbox: remuda.Mailbox[Any], message: Message) -> Message:
-        return message
+    async def make(mailbox: remuda.Mailbox[Any], message: Message) -> Any:
+        return unchecked(message)
 
     message = Message()
     gone = weakref.ref(message)
-    agent = runtime.spawn(make, message)
+    agent = runtime.spawn(make, unchecked(message))
     agent.add_done_callback(message.look_at)
     assert await agent is message
     await settle(runtime)
@@ -343,7 +344,7 @@ def test_a_received_message_is_not_kept(way: str) -> None:
 
     async def answers(mailbox: remuda.Mailbox[Any]) -> None:
         async for request in mailbox:
-            request.reply(request.message)
+            request.reply(unchecked(request.message))
             del request
 
     class Receives:
@@ -363,9 +364,9 @@ def test_a_received_message_is_not_kept(way: str) -> None:
         agent = runtime.spawn(behaviours[way])
         for _ in range(5):
             if way == "ask":
-                gone.append(weakref.ref(await agent.ask(Message())))
+                gone.append(weakref.ref(await agent.ask(unchecked(Message()))))
             else:
-                await agent.send(Message())
+                await agent.send(unchecked(Message()))
         while len(gone) < 5:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -381,11 +382,11 @@ async def test_an_answer_is_not_kept(runtime: remuda.Runtime) -> None:
     gone: list[weakref.ref[Message]] = []
 
     class Maker:
-        def receive(self, message: Any) -> Message:
-            return Message()
+        def receive(self, message: Any) -> remuda.Iso[Message]:
+            return remuda.iso(Message())
 
-    async def make(mailbox: remuda.Mailbox[Any]) -> Message:
-        return Message()
+    async def make(mailbox: remuda.Mailbox[Any]) -> remuda.Iso[Message]:
+        return remuda.iso(Message())
 
     async def asks(mailbox: remuda.Mailbox[Any], maker: remuda.AgentRef[Any]) -> None:
         gone.append(weakref.ref(await maker.ask(1)))
@@ -441,7 +442,9 @@ async def test_an_awaited_send_lets_go_at_once(runtime: remuda.Runtime) -> None:
 async def test_a_dead_letter_does_not_keep_its_agent(runtime: remuda.Runtime) -> None:
     """The runtime remembers dead letters; the agents they were sent to may go."""
     gate = asyncio.Event()
-    agent = runtime.spawn(hold, gate, [], mailbox=1, overflow="drop_oldest", pinned=True)
+    agent = runtime.spawn(
+        hold, unchecked(gate), unchecked([]), mailbox=1, overflow="drop_oldest", pinned=True
+    )
     agent.send_nowait("dropped")
     agent.send_nowait("kept")
     assert [letter.agent for letter in runtime.dead_letters] == [agent.name]
@@ -470,7 +473,7 @@ async def test_an_agent_brought_back_by_a_finaliser_still_ends(runtime: remuda.R
             saved.append(self.agent)
 
     agent: remuda.AgentRef[Any] = runtime.spawn(Keeper)
-    agent.send_nowait(Back(agent))
+    agent.send_nowait(unchecked(Back(agent)))
     await settle(runtime)
     gone = weakref.ref(agent)
     del agent

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, answer_after, hold, in_runtime, settle
 
 
@@ -13,7 +14,7 @@ from tests.support import Log, answer_after, hold, in_runtime, settle
 async def test_wait_makes_send_wait_and_send_nowait_raise(runtime: remuda.Runtime) -> None:
     """The default policy: backpressure for those who can wait."""
     gate, log = asyncio.Event(), Log()
-    agent = runtime.spawn(hold, gate, log, mailbox=2, pinned=True)
+    agent = runtime.spawn(hold, unchecked(gate), unchecked(log), mailbox=2, pinned=True)
     agent.send_nowait(0)
     await agent.send(1)
     with pytest.raises(remuda.MailboxFull):
@@ -30,14 +31,16 @@ async def test_wait_makes_send_wait_and_send_nowait_raise(runtime: remuda.Runtim
 @in_runtime
 async def test_fail_raises_for_both(runtime: remuda.Runtime) -> None:
     """With "fail" nobody waits: send and send_nowait raise, and hand the message back."""
-    agent = runtime.spawn(hold, asyncio.Event(), [], mailbox=1, overflow="fail", pinned=True)
+    agent = runtime.spawn(
+        hold, unchecked(asyncio.Event()), unchecked([]), mailbox=1, overflow="fail", pinned=True
+    )
     await agent.send("fits")
     message = object()
     with pytest.raises(remuda.MailboxFull) as caught:
-        await agent.send(message)
+        await agent.send(unchecked(message))
     assert caught.value.message is message
     with pytest.raises(remuda.MailboxFull):
-        await agent.ask(message)
+        await agent.ask(unchecked(message))
     with pytest.raises(asyncio.QueueFull):
         agent.send_nowait(message)
     agent.kill()
@@ -53,7 +56,9 @@ def test_drop_policies_drop_and_count(policy: Any, kept: Log, dropped: Log) -> N
     @in_runtime
     async def check(runtime: remuda.Runtime) -> None:
         gate, log = asyncio.Event(), Log()
-        agent = runtime.spawn(hold, gate, log, mailbox=3, overflow=policy, pinned=True)
+        agent = runtime.spawn(
+            hold, unchecked(gate), unchecked(log), mailbox=3, overflow=policy, pinned=True
+        )
         for number in range(3):
             agent.send_nowait(number)
         await agent.send(3)
@@ -102,7 +107,9 @@ async def test_watermarks_tell_of_both_marks(runtime: remuda.Runtime) -> None:
     events: list[remuda.WatermarkEvent] = []
     unsubscribe = runtime.on_watermark(events.append)
     gate, log = asyncio.Event(), Log()
-    agent = runtime.spawn(hold, gate, log, mailbox=10, high=6, low=2, pinned=True)
+    agent = runtime.spawn(
+        hold, unchecked(gate), unchecked(log), mailbox=10, high=6, low=2, pinned=True
+    )
     for number in range(5):
         agent.send_nowait(number)
     assert events == []
@@ -132,7 +139,9 @@ async def test_the_low_mark_is_told_before_senders_fill_the_mailbox_again(
     events: list[tuple[str, int]] = []
     runtime.on_watermark(lambda event: events.append((event.kind, event.depth)))
     gate, log = asyncio.Event(), Log()
-    agent = runtime.spawn(hold, gate, log, mailbox=4, high=4, low=1, pinned=True)
+    agent = runtime.spawn(
+        hold, unchecked(gate), unchecked(log), mailbox=4, high=4, low=1, pinned=True
+    )
 
     async def send(number: int) -> None:
         await agent.send(number)
@@ -154,14 +163,16 @@ async def test_replies_and_control_pass_a_full_mailbox(runtime: remuda.Runtime) 
         return await server.ask("question")
 
     gate = asyncio.Event()
-    server = runtime.spawn(answer_after, gate, pinned=True)
+    server = runtime.spawn(answer_after, unchecked(gate), pinned=True)
     asker = runtime.spawn(client, server, mailbox=1)
     asker.send_nowait("fills it")
     gate.set()
     assert await asker == "question"
 
     for end in ("stop", "cancel", "kill"):
-        full = runtime.spawn(hold, asyncio.Event(), [], mailbox=1, pinned=True)
+        full = runtime.spawn(
+            hold, unchecked(asyncio.Event()), unchecked([]), mailbox=1, pinned=True
+        )
         full.send_nowait("fills it")
         await settle(runtime)
         getattr(full, end)()

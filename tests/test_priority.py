@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, in_runtime, settle
 
 
@@ -20,7 +21,8 @@ async def test_the_higher_runs_first(runtime: remuda.Runtime) -> None:
     """Agents that are to run at the same time run in the order of their priorities."""
     log: Log = []
     agents = [
-        runtime.spawn(note, log, level, priority=level) for level in ("low", "normal", "high")
+        runtime.spawn(note, unchecked(log), level, priority=level)
+        for level in ("low", "normal", "high")
     ]
     for agent in agents:
         await agent
@@ -47,8 +49,8 @@ def test_a_flood_starves_nobody(workers: int) -> None:
                 me.send_nowait(None)
 
         floods = [runtime.spawn(flood, priority="high") for _ in range(20)]
-        normal = runtime.spawn(note, [], "normal")
-        low = runtime.spawn(note, [], "low", priority="low")
+        normal = runtime.spawn(note, unchecked([]), "normal")
+        low = runtime.spawn(note, unchecked([]), "low", priority="low")
         await asyncio.wait_for(normal, 20)
         await asyncio.wait_for(low, 20)
         over = True
@@ -72,7 +74,7 @@ async def test_control_goes_before_everything(runtime: remuda.Runtime) -> None:
 
     agent = runtime.spawn(victim, priority="low")
     await settle(runtime)
-    others = [runtime.spawn(note, log, "other", priority="high") for _ in range(3)]
+    others = [runtime.spawn(note, unchecked(log), "other", priority="high") for _ in range(3)]
     agent.kill()
     for other in others:
         await other

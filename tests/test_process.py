@@ -257,7 +257,7 @@ def test_an_agent_that_dies_while_a_stop_waits() -> None:
             gc.disable()
             runtime = await remuda.Runtime().start()
             box = []
-            agent = runtime.spawn(holder, box)
+            agent = runtime.spawn(holder, remuda.unchecked(box))
             box.extend((Back(agent), agent))
             await asyncio.sleep(0.01)
             del agent, box
@@ -303,7 +303,7 @@ def test_threads_share_no_kept_exception() -> None:
             async def one():
                 hold = [None]
                 for number in range(300):
-                    assert await drive(agent.ask([name, number]), hold) == [name, number]
+                    assert await drive(agent.ask((name, number)), hold) == (name, number)
             async def main():
                 await asyncio.gather(*[one() for _ in range(4)])
             asyncio.run(main())
@@ -318,7 +318,7 @@ def test_threads_share_no_kept_exception() -> None:
                     t.start()
                 while any(t.is_alive() for t in threads):
                     for number in range(20):
-                        await reader.send([number])
+                        await reader.send((number,))
                     await asyncio.sleep(0)
             print(sorted(ended))
         remuda.run(main())

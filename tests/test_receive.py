@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, collect, in_runtime, settle
 
 
@@ -60,7 +61,7 @@ async def test_recv_raises_when_there_will_be_nothing(runtime: remuda.Runtime) -
 async def test_recv_nowait_looks_without_waiting(runtime: remuda.Runtime) -> None:
     """`recv_nowait` takes what is there, and says so if there is nothing, or will be nothing."""
 
-    async def behaviour(mailbox: remuda.Mailbox[int]) -> list[Any]:
+    async def behaviour(mailbox: remuda.Mailbox[int]) -> remuda.Iso[list[Any]]:
         found: list[Any] = [mailbox.recv_nowait(), len(mailbox)]
         try:
             mailbox.recv_nowait()
@@ -71,7 +72,7 @@ async def test_recv_nowait_looks_without_waiting(runtime: remuda.Runtime) -> Non
             mailbox.recv_nowait()
         except remuda.MailboxClosed:
             found.append("closed")
-        return [*found, bool(mailbox)]
+        return remuda.iso([*found, bool(mailbox)])
 
     agent = runtime.spawn(behaviour, name="looker")
     agent.send_nowait(7)
@@ -108,7 +109,7 @@ async def test_only_the_owner_reads_a_mailbox(runtime: remuda.Runtime) -> None:
         async for message in mailbox:
             log.append(message)
 
-    async def thief(mailbox: remuda.Mailbox[Any]) -> list[type]:
+    async def thief(mailbox: remuda.Mailbox[Any]) -> remuda.Iso[list[type]]:
         errors: list[type] = []
         for steal in (boxes[0].recv, boxes[0].__anext__):
             try:
@@ -120,7 +121,7 @@ async def test_only_the_owner_reads_a_mailbox(runtime: remuda.Runtime) -> None:
             boxes[0].recv_nowait()
         except remuda.errors.NotTheOwner as error:
             errors.append(type(error))
-        return errors
+        return remuda.iso(errors)
 
     agent = runtime.spawn(careless)
     agent.send_nowait("mine")
@@ -211,7 +212,7 @@ async def test_a_cancelled_reader_leaves_the_next_one_registered(runtime: remuda
 async def test_a_cancelled_recv_loses_nothing(runtime: remuda.Runtime) -> None:
     """`wait_for(mailbox.recv(), ...)` that times out leaves the mailbox as it was."""
 
-    async def behaviour(mailbox: remuda.Mailbox[str]) -> list[str]:
+    async def behaviour(mailbox: remuda.Mailbox[str]) -> remuda.Iso[list[str]]:
         log: list[str] = []
         for _ in range(3):
             try:
@@ -223,7 +224,7 @@ async def test_a_cancelled_recv_loses_nothing(runtime: remuda.Runtime) -> None:
         async with asyncio.timeout(5):
             mailbox.me.send_nowait("b")
             log.append(await mailbox.recv())
-        return log
+        return remuda.iso(log)
 
     assert await runtime.spawn(behaviour) == ["timeout"] * 3 + ["a", "b"]
 
@@ -247,7 +248,7 @@ async def test_no_message_is_kept_alive(runtime: remuda.Runtime) -> None:
     for every in (1, 2, 5):
         agent = runtime.spawn(behaviour, every)
         for _ in range(10):
-            await agent.send(Message())
+            await agent.send(unchecked(Message()))
         await agent.stop()
     assert len(alive) > 30
     assert not any(alive)
@@ -256,7 +257,7 @@ async def test_no_message_is_kept_alive(runtime: remuda.Runtime) -> None:
 @in_runtime
 async def test_a_message_of_a_dropped_send_is_freed_at_once(runtime: remuda.Runtime) -> None:
     """A send that is dropped lets go of its message and its agent there and then."""
-    agent = runtime.spawn(collect, [])
+    agent = runtime.spawn(collect, unchecked([]))
     message = Message()
     reference = weakref.ref(message)
     with pytest.warns(RuntimeWarning, match="never awaited"):

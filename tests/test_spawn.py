@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, collect, in_runtime, settle
 
 
@@ -109,8 +110,8 @@ async def test_spawn_returns_before_the_agent_runs(runtime: remuda.Runtime) -> N
 @in_runtime
 async def test_names_are_given_or_made(runtime: remuda.Runtime) -> None:
     """An agent is called what spawn says, or as its behaviour with a number; the name can be changed."""
-    named = runtime.spawn(collect, [], name="worker")
-    other = runtime.spawn(collect, [])
+    named = runtime.spawn(collect, unchecked([]), name="worker")
+    other = runtime.spawn(collect, unchecked([]))
     assert named.name == "worker"
     assert other.name == f"collect-{other.id}"
     other.set_name("renamed")
@@ -123,7 +124,7 @@ async def test_the_current_runtime_is_that_of_the_agent(runtime: remuda.Runtime)
     """`remuda.spawn` starts an agent on the runtime of the agent, or the block, that calls it."""
 
     async def parent(mailbox: remuda.Mailbox[Any]) -> Any:
-        child = remuda.spawn(collect, [])
+        child = remuda.spawn(collect, unchecked([]))
         assert remuda.current_agent() is mailbox.me
         return child.runtime
 
@@ -234,7 +235,7 @@ async def test_an_unknown_policy_is_refused(runtime: remuda.Runtime) -> None:
 async def test_a_hundred_thousand_agents_live_at_once(runtime: remuda.Runtime) -> None:
     """Agents are cheap: each gets a message, and all end."""
     log: Log = []
-    agents = [runtime.spawn(collect, log) for _ in range(100_000)]
+    agents = [runtime.spawn(collect, unchecked(log)) for _ in range(100_000)]
     for number, agent in enumerate(agents):
         agent.send_nowait(number)
     await settle(runtime)

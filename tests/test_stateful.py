@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 import remuda
-from remuda import testing
+from remuda import testing, unchecked
 
 POLICIES = st.sampled_from(["wait", "fail", "drop_newest", "drop_oldest"])
 
@@ -88,7 +88,7 @@ class Agent:
             except remuda.MailboxClosed:
                 return "closed"
             if isinstance(message, remuda.Request):
-                message.reply(message.message)
+                message.reply(unchecked(message.message))
                 message = message.message
             self.received.append(message)
 
@@ -147,7 +147,7 @@ class Swarm(RuleBasedStateMachine):
         expected = agent.model.offer(message)
         assert agent.ref is not None
         try:
-            agent.ref.send_nowait(message)
+            agent.ref.send_nowait(unchecked(message))
         except remuda.MailboxFull as error:
             assert expected == "full"
             assert error.message is message
@@ -164,7 +164,7 @@ class Swarm(RuleBasedStateMachine):
         ref = agent.ref
 
         async def task() -> Any:
-            return await (ref.ask(message) if ask else ref.send(message))
+            return await (ref.ask(unchecked(message)) if ask else ref.send(unchecked(message)))
 
         expected = agent.model.offer(message)
         running = self.loop.create_task(task())
@@ -199,7 +199,7 @@ class Swarm(RuleBasedStateMachine):
             # It waits now: the next message is received at once. Make it one, to keep the model simple.
             message = self.message()
             assert agent.ref is not None
-            agent.ref.send_nowait(message)
+            agent.ref.send_nowait(unchecked(message))
             assert model.offer(message) == "in"
             self.settle()
             model.receive()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import remuda
+from remuda import unchecked
 from tests.support import Log, collect, in_runtime, settle
 
 
@@ -31,7 +32,7 @@ def test_leaving_the_block_drains_mailboxes() -> None:
 
     async def main() -> None:
         async with remuda.Runtime() as runtime:
-            last = runtime.spawn(collect, log)
+            last = runtime.spawn(collect, unchecked(log))
             first = runtime.spawn(relay, runtime.spawn(relay, last, mailbox=2), mailbox=1000)
             for number in range(500):
                 first.send_nowait(number)
@@ -51,7 +52,7 @@ def test_an_agent_in_the_midst_of_a_message_may_send_it_on() -> None:
 
     async def main() -> None:
         async with remuda.Runtime() as runtime:
-            agent = runtime.spawn(slow, runtime.spawn(collect, log))
+            agent = runtime.spawn(slow, runtime.spawn(collect, unchecked(log)))
             for number in range(3):
                 agent.send_nowait(number)
             await settle(runtime)
@@ -114,7 +115,7 @@ def test_the_deadline_cancels_and_the_grace_kills(caplog: pytest.LogCaptureFixtu
     async def main() -> remuda.StopReport:
         runtime = await remuda.Runtime().start()
         agents = [
-            runtime.spawn(collect, [], name="good"),
+            runtime.spawn(collect, unchecked([]), name="good"),
             runtime.spawn(sleeper, name="sleeper"),
             runtime.spawn(stubborn, name="stubborn"),
         ]
@@ -137,7 +138,7 @@ def test_stopping_is_idempotent() -> None:
 
     async def main() -> None:
         runtime = await remuda.Runtime().start()
-        agent = runtime.spawn(collect, [])
+        agent = runtime.spawn(collect, unchecked([]))
         await settle(runtime)
         first, second = await asyncio.gather(runtime.stop(), runtime.stop())
         assert first == second == await runtime.stop()
@@ -275,7 +276,7 @@ def test_two_runtimes_live_in_one_loop() -> None:
 
     async def main() -> None:
         async with remuda.Runtime() as outer:
-            receiver = outer.spawn(collect, log)
+            receiver = outer.spawn(collect, unchecked(log))
             async with remuda.Runtime() as inner:
                 assert remuda.current_runtime() is inner
 
@@ -337,7 +338,7 @@ def test_agents_end_from_every_state(state: str, end: str) -> None:
 @in_runtime
 async def test_several_tasks_await_one_stop(runtime: remuda.Runtime) -> None:
     """What `agent.stop()` returns can be awaited by many, and again."""
-    agent = runtime.spawn(collect, [])
+    agent = runtime.spawn(collect, unchecked([]))
     end = agent.stop()
 
     async def wait() -> None:
@@ -346,3 +347,25 @@ async def test_several_tasks_await_one_stop(runtime: remuda.Runtime) -> None:
     await asyncio.gather(wait(), wait(), wait())
     await end
     assert agent.done()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_waits_for_agents_between_two_timers(workers: int) -> None:
+    """An agent that has just been woken counts as busy: its messages are delivered before mailboxes close."""
+
+    async def sink(mailbox: remuda.Mailbox[int]) -> int:
+        return len([number async for number in mailbox])
+
+    async def source(mailbox: remuda.Mailbox[Any], to: remuda.AgentRef[int]) -> None:
+        for number in range(20):
+            await asyncio.sleep(0.0001)
+            await to.send(number)
+
+    async def main() -> None:
+        for _ in range(20):
+            async with remuda.Runtime(workers=workers) as runtime:
+                target = runtime.spawn(sink)
+                runtime.spawn(source, target)
+            assert await target == 20
+
+    asyncio.run(main())

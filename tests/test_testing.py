@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import remuda
-from remuda import testing
+from remuda import testing, unchecked
 from tests.support import Log, collect, echo
 
 pytest_plugins = ["pytester"]
@@ -35,7 +35,7 @@ async def crowd(log: Log) -> None:
                 await agent.send(number)
 
     async with remuda.Runtime() as runtime:
-        agents = [runtime.spawn(worker, name, log, mailbox=3) for name in "abcdefghij"]
+        agents = [runtime.spawn(worker, name, unchecked(log), mailbox=3) for name in "abcdefghij"]
         await asyncio.gather(send(agents, range(10)), send(agents, range(10, 20)))
 
 
@@ -76,7 +76,7 @@ def test_each_sender_keeps_its_order() -> None:
 
     async def main(log: Log) -> None:
         async with remuda.Runtime() as runtime:
-            agent = runtime.spawn(collect, log, mailbox=2)
+            agent = runtime.spawn(collect, unchecked(log), mailbox=2)
             for number in range(100):
                 await agent.send(number)
 
@@ -98,7 +98,7 @@ def test_every_interleaving_is_found() -> None:
     async def race() -> None:
         account = {"balance": 100}
         async with remuda.Runtime() as runtime:
-            agents = [runtime.spawn(withdraw, account) for _ in range(2)]
+            agents = [runtime.spawn(withdraw, unchecked(account)) for _ in range(2)]
             await asyncio.gather(*agents)
         balances.append(account["balance"])
 
@@ -135,7 +135,7 @@ def test_time_outs_are_on_the_jumping_clock() -> None:
 
     async def main() -> None:
         async with remuda.Runtime() as runtime:
-            deaf = runtime.spawn(collect, [])
+            deaf = runtime.spawn(collect, unchecked([]))
             loop = asyncio.get_running_loop()
             with pytest.raises(remuda.AskTimeout):
                 await deaf.ask("question", timeout=500)
@@ -173,7 +173,7 @@ def test_what_waits_for_ever_is_told() -> None:
 
     async def main() -> None:
         async with remuda.Runtime() as runtime:
-            agent = runtime.spawn(collect, [], name="idle one")
+            agent = runtime.spawn(collect, unchecked([]), name="idle one")
             await asyncio.get_running_loop().create_future()
             agent.stop()
 
@@ -212,7 +212,7 @@ def test_idle_is_when_everything_waits() -> None:
     async def main() -> None:
         log: Log = []
         async with remuda.Runtime() as runtime:
-            agents = [runtime.spawn(worker, name, log) for name in "ab"]
+            agents = [runtime.spawn(worker, name, unchecked(log)) for name in "ab"]
             for agent in agents:
                 for number in range(50):
                     agent.send_nowait(number)
@@ -248,7 +248,10 @@ def test_turns_are_taken_in_order() -> None:
         log: Log = []
         turn = testing.Sequencer()
         async with remuda.Runtime() as runtime:
-            agents = [runtime.spawn(taker, turn, range(first, 30, 3), log) for first in (2, 1, 0)]
+            agents = [
+                runtime.spawn(taker, unchecked(turn), range(first, 30, 3), unchecked(log))
+                for first in (2, 1, 0)
+            ]
             await asyncio.gather(*agents)
         return log
 
@@ -285,8 +288,8 @@ def test_wrong_turns_are_refused() -> None:
 # Faults.
 
 
-async def count(mailbox: remuda.Mailbox[int]) -> list[int]:
-    return [number async for number in mailbox]
+async def count(mailbox: remuda.Mailbox[int]) -> remuda.Iso[list[int]]:
+    return remuda.iso([number async for number in mailbox])
 
 
 def faulty(seed: int, **shares: Any) -> tuple[list[int], testing.FaultStatistics, float]:
@@ -423,7 +426,7 @@ def test_agents_crash_on_purpose(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_crash_may_be_caught() -> None:
     """An agent that catches the error goes on, and loses no message."""
 
-    async def tough(mailbox: remuda.Mailbox[int]) -> list[Any]:
+    async def tough(mailbox: remuda.Mailbox[int]) -> remuda.Iso[list[Any]]:
         found: list[Any] = []
         while len(found) < 3:
             try:
@@ -431,7 +434,7 @@ def test_a_crash_may_be_caught() -> None:
                 found.append(await mailbox.recv())
             except ZeroDivisionError:
                 found.append("survived")
-        return found
+        return remuda.iso(found)
 
     async def main() -> list[Any]:
         async with remuda.Runtime() as runtime:

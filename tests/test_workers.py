@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import remuda
-from tests.support import Log, collect, in_runtime
+from remuda import unchecked
+from tests.support import Log, collect, in_runtime, settle
 
 TIMEOUT = 20
 
@@ -23,9 +25,12 @@ async def meet(mailbox: remuda.Mailbox[Any], barrier: threading.Barrier) -> str:
     return threading.current_thread().name
 
 
-async def where(mailbox: remuda.Mailbox[Any]) -> tuple[int, asyncio.AbstractEventLoop]:
+Place = tuple[int, asyncio.AbstractEventLoop]
+
+
+async def where(mailbox: remuda.Mailbox[Any]) -> Any:
     """An agent that tells on which thread and loop it runs."""
-    return threading.get_ident(), asyncio.get_running_loop()
+    return unchecked((threading.get_ident(), asyncio.get_running_loop()))
 
 
 @pytest.mark.parametrize("workers", [2, 4])
@@ -35,7 +40,7 @@ def test_workers_run_agents_at_the_same_time(workers: int) -> None:
     @in_runtime(workers=workers)
     async def test(runtime: remuda.Runtime) -> None:
         barrier = threading.Barrier(workers)
-        agents = [runtime.spawn(meet, barrier) for _ in range(workers)]
+        agents = [runtime.spawn(meet, unchecked(barrier)) for _ in range(workers)]
         for agent in agents:
             agent.send_nowait("go")
         names = {await agent for agent in agents}
@@ -75,8 +80,10 @@ def test_messages_are_kept_and_in_order(workers: int, shape: str) -> None:
     @in_runtime(workers=workers)
     async def test(runtime: remuda.Runtime) -> None:
         logs: list[Log] = [[] for _ in range(4)]
-        receivers = [runtime.spawn(collect, log, mailbox=capacity) for log in logs]
-        for sender in [runtime.spawn(send, number, receivers) for number in range(senders)]:
+        receivers = [runtime.spawn(collect, unchecked(log), mailbox=capacity) for log in logs]
+        for sender in [
+            runtime.spawn(send, number, unchecked(receivers)) for number in range(senders)
+        ]:
             await sender
         for receiver in receivers:
             await receiver.stop()
@@ -93,13 +100,13 @@ def test_messages_are_kept_and_in_order(workers: int, shape: str) -> None:
 async def test_an_agent_stays_where_it_has_awaited_asyncio(runtime: remuda.Runtime) -> None:
     """After its first await of something of asyncio's, an agent runs on that loop's thread only."""
 
-    async def stay(mailbox: remuda.Mailbox[Any]) -> set[int]:
+    async def stay(mailbox: remuda.Mailbox[Any]) -> remuda.Iso[set[int]]:
         await asyncio.sleep(0.001)
         threads = {threading.get_ident()}
         async for _ in mailbox:
             await asyncio.sleep(0)
             threads.add(threading.get_ident())
-        return threads
+        return remuda.iso(threads)
 
     agents = [runtime.spawn(stay) for _ in range(30)]
     for _ in range(20):
@@ -318,7 +325,7 @@ def test_a_runtime_is_stopped_from_another_loop() -> None:
     async def main() -> None:
         runtime = await remuda.Runtime(workers=2).start()
         log: Log = []
-        agent = runtime.spawn(collect, log)
+        agent = runtime.spawn(collect, unchecked(log))
         await agent.send(1)
         report = await asyncio.to_thread(lambda: asyncio.run(runtime.stop()))
         assert (report.drained, report.cancelled, log) == (1, (), [1])
@@ -421,7 +428,7 @@ def test_a_worker_that_dies_fails_what_was_bound_to_it(caplog: pytest.LogCapture
                 loop.call_later(0.01, setattr, loop, "broken", True)
                 await asyncio.sleep(3600)
 
-            free = runtime.spawn(collect, log)
+            free = runtime.spawn(collect, unchecked(log))
             agent = runtime.spawn(bound)
             hold = other_worker(runtime, barrier)
             with pytest.raises(remuda.WorkerFailed, match="worker 1"):
@@ -448,7 +455,7 @@ def test_runtimes_work_beside_and_inside_one_another(workers: int) -> None:
                 await friend.send(message)
 
         async with remuda.Runtime(workers=workers) as outer:
-            receiver = outer.spawn(collect, log)
+            receiver = outer.spawn(collect, unchecked(log))
             async with remuda.Runtime(workers=workers) as inner:
                 assert remuda.current_runtime() is inner
                 agents = [inner.spawn(introduce, receiver) for _ in range(10)]
@@ -467,7 +474,7 @@ def test_runtimes_work_beside_and_inside_one_another(workers: int) -> None:
 async def test_any_thread_and_loop_may_use_agents(runtime: remuda.Runtime) -> None:
     """A thread without a loop sends; one with a loop of its own sends, asks, awaits and stops."""
     log: Log = []
-    keeper = runtime.spawn(collect, log)
+    keeper = runtime.spawn(collect, unchecked(log))
 
     class Adder(remuda.Agent[int]):
         def receive(self, message: int) -> int:
@@ -518,7 +525,7 @@ def test_each_heuristic_can_be_switched_off(scheduling: remuda.Scheduling) -> No
     @in_runtime(workers=3, scheduling=scheduling)
     async def test(runtime: remuda.Runtime) -> None:
         logs: list[Log] = [[] for _ in range(20)]
-        agents = [runtime.spawn(collect, log) for log in logs]
+        agents = [runtime.spawn(collect, unchecked(log)) for log in logs]
         for message in range(50):
             for agent in agents:
                 await agent.send(message)
@@ -529,3 +536,80 @@ def test_each_heuristic_can_be_switched_off(scheduling: remuda.Scheduling) -> No
     test()
     with pytest.raises(ValueError, match="1 <= interval"):
         remuda.Scheduling(interval=0)
+
+
+@in_runtime(workers=3)
+async def test_other_workers_run_what_comes_while_the_home_loop_is_busy(
+    runtime: remuda.Runtime,
+) -> None:
+    """Messages are received while the thread that the program itself runs on does something else."""
+    done = threading.Semaphore(0)
+
+    async def receive(mailbox: remuda.Mailbox[Any]) -> None:
+        async for _ in mailbox:
+            done.release()
+
+    agents = [runtime.spawn(receive) for _ in range(4)]
+    for _ in range(10):
+        await settle(runtime)
+        sender = threading.Thread(target=lambda: [agent.send_nowait(None) for agent in agents])
+        sender.start()
+        assert all(done.acquire(timeout=20) for _ in agents)
+        sender.join()
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_cancellation_meets_an_agent_that_changes_what_it_waits_for(begins: bool) -> None:
+    """A cancel from another thread is seen, whether the agent begins or ends to wait for a future meanwhile."""
+    agent: Any = None
+    loop: Any = None
+    gate: Any = None
+
+    class Slow(str):
+        """A message whose end, within the second call of `cancel`, lets the agent go on."""
+
+        __slots__ = ()
+
+        def __del__(self) -> None:
+            go_on()
+            give_up = time.monotonic() + 1
+            while agent.state in waits and time.monotonic() < give_up:
+                pass
+
+    waits = ("idle",) if begins else ("blocked",)
+
+    def go_on() -> None:
+        if begins:
+            agent.send_nowait("go")
+        else:
+            loop.call_soon_threadsafe(lambda: gate.done() or gate.set_result(None))
+
+    async def behaviour(mailbox: remuda.Mailbox[Any]) -> None:
+        current = remuda.current_agent()
+        assert current is not None
+        try:
+            await mailbox.recv()
+        except asyncio.CancelledError:
+            current.uncancel()
+        if begins:
+            await mailbox.recv()
+            await loop.create_future()
+        else:
+            await gate
+            await mailbox.recv()
+
+    async def main() -> None:
+        nonlocal agent, loop, gate
+        loop = asyncio.get_running_loop()
+        gate = loop.create_future()
+        async with remuda.Runtime(workers=1) as runtime:
+            agent = runtime.spawn(behaviour)
+            await settle(runtime)
+            agent.cancel(Slow("first"))
+            await settle(runtime)
+            assert agent.state in waits
+            await asyncio.to_thread(agent.cancel, "second")
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(agent, 20)
+
+    asyncio.run(main())

@@ -10,6 +10,7 @@ asyncio, and every mailbox is bounded.
 #   statistics    frozen values that tell what goes on
 #   scheduling    how many workers, and the scheduler's heuristics
 #   _kernel       the compiled core: agents, mailboxes, the scheduler's mechanism
+#   capabilities  who may have an object, and who may change it
 #   workers       the threads of a runtime beside its own
 #   threads       functions that block, in threads of their own
 #   mailbox       the receiving side
@@ -28,19 +29,45 @@ from remuda.agent import Agent as Agent
 from remuda.agent import AgentRef as AgentRef
 from remuda.agent import current_agent as current_agent
 from remuda.agent import signal as signal
+from remuda.capabilities import Box as Box
+from remuda.capabilities import FrozenDict as FrozenDict
+from remuda.capabilities import Iso as Iso
+from remuda.capabilities import Ref as Ref
+from remuda.capabilities import Tag as Tag
+from remuda.capabilities import Tracked as Tracked
+from remuda.capabilities import Trn as Trn
+from remuda.capabilities import Unchecked as Unchecked
+from remuda.capabilities import Val as Val
+from remuda.capabilities import box as box
+from remuda.capabilities import consume as consume
+from remuda.capabilities import freeze as freeze
+from remuda.capabilities import is_sendable as is_sendable
+from remuda.capabilities import iso as iso
+from remuda.capabilities import ref as ref
+from remuda.capabilities import register_immutable as register_immutable
+from remuda.capabilities import swap as swap
+from remuda.capabilities import tag as tag
+from remuda.capabilities import trn as trn
+from remuda.capabilities import unchecked as unchecked
+from remuda.capabilities import val as val
 from remuda.errors import AgentFailed as AgentFailed
 from remuda.errors import AgentKilled as AgentKilled
 from remuda.errors import AskTimeout as AskTimeout
 from remuda.errors import BehaviourError as BehaviourError
+from remuda.errors import CapabilityError as CapabilityError
 from remuda.errors import DeadlockDetected as DeadlockDetected
 from remuda.errors import MailboxClosed as MailboxClosed
 from remuda.errors import MailboxEmpty as MailboxEmpty
 from remuda.errors import MailboxFull as MailboxFull
+from remuda.errors import MovedError as MovedError
 from remuda.errors import NoReply as NoReply
 from remuda.errors import NoRuntime as NoRuntime
+from remuda.errors import NotIsolated as NotIsolated
+from remuda.errors import NotSendable as NotSendable
 from remuda.errors import RemudaError as RemudaError
 from remuda.errors import RuntimeStopped as RuntimeStopped
 from remuda.errors import WorkerFailed as WorkerFailed
+from remuda.errors import WrongOwner as WrongOwner
 from remuda.mailbox import Mailbox as Mailbox
 from remuda.mailbox import Request as Request
 from remuda.runtime import Runtime as Runtime
@@ -62,15 +89,23 @@ __all__ = [
     "AgentRef",
     "AskTimeout",
     "BehaviourError",
+    "Box",
+    "CapabilityError",
     "DeadLetter",
     "DeadlockDetected",
+    "FrozenDict",
+    "Iso",
     "Mailbox",
     "MailboxClosed",
     "MailboxEmpty",
     "MailboxFull",
     "MailboxStatistics",
+    "MovedError",
     "NoReply",
     "NoRuntime",
+    "NotIsolated",
+    "NotSendable",
+    "Ref",
     "RemudaError",
     "Request",
     "Runtime",
@@ -78,16 +113,34 @@ __all__ = [
     "RuntimeStopped",
     "Scheduling",
     "StopReport",
+    "Tag",
+    "Tracked",
+    "Trn",
+    "Unchecked",
+    "Val",
     "WatermarkEvent",
     "WorkerFailed",
     "WorkerStatistics",
+    "WrongOwner",
     "__version__",
     "blocking",
+    "box",
+    "consume",
     "current_agent",
     "current_runtime",
     "errors",
+    "freeze",
+    "is_sendable",
+    "iso",
+    "ref",
+    "register_immutable",
     "run",
     "signal",
     "spawn",
+    "swap",
+    "tag",
     "to_thread",
+    "trn",
+    "unchecked",
+    "val",
 ]

@@ -1,7 +1,20 @@
 """The compiled part of Remuda. Use it through `remuda`."""
 
 from asyncio import AbstractEventLoop, CancelledError
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Hashable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    ValuesView,
+)
 from contextvars import Context
 from types import CoroutineType, FrameType, GenericAlias, TracebackType
 from typing import (
@@ -26,28 +39,49 @@ __all__ = [
     "Ask",
     "Blocking",
     "Completion",
+    "FrozenDict",
+    "Iso",
     "Mailbox",
     "Receive",
     "Request",
     "Runtime",
     "Send",
+    "Tag",
+    "Unchecked",
+    "Val",
     "__version__",
     "blocking",
+    "consume",
     "current_agent",
     "current_runtime",
+    "is_sendable",
+    "iso",
     "signal",
     "spawn",
+    "unchecked",
+    "val",
 ]
 
 __version__: str
 
+_A1 = TypeVar("_A1")
+_A2 = TypeVar("_A2")
+_A3 = TypeVar("_A3")
+_D = TypeVar("_D")
+_H = TypeVar("_H", bound=Hashable)
+_K = TypeVar("_K")
+_K2 = TypeVar("_K2")
 _M = TypeVar("_M")
 _M_contra = TypeVar("_M_contra", contravariant=True)
 _M_co = TypeVar("_M_co", covariant=True)
 _Q = TypeVar("_Q")
 _R = TypeVar("_R")
 _R_contra = TypeVar("_R_contra", contravariant=True)
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 _Ts = TypeVarTuple("_Ts")
+_V2 = TypeVar("_V2")
+_V_co = TypeVar("_V_co", covariant=True)
 
 @type_check_only
 class Receives(Protocol[_M_contra]):
@@ -119,7 +153,10 @@ class AgentRef(Generic[_M_contra]):
     def runtime(self) -> Runtime:
         """The runtime that the agent lives in."""
 
-    def send(self, message: _M_contra, /) -> Awaitable[None]:
+    @overload
+    def send(
+        self, message: Iso[_M_contra] | Val[_M_contra] | Unchecked[_M_contra], /
+    ) -> Awaitable[None]:
         """Returns an awaitable that sends a message, waiting while the mailbox is full.
 
         Nothing is sent before it is awaited; if it never is, a `RuntimeWarning` says so. A sender
@@ -127,16 +164,24 @@ class AgentRef(Generic[_M_contra]):
         senders came. What an agent sends to itself never waits.
 
         Args:
-            message: What to send: the receiver gets the object itself.
+            message: What to send: the receiver gets the object itself. An iso is emptied, and comes
+                back to its owner if the message is not taken.
 
         Raises:
             MailboxFull: The mailbox is full, and its policy is "fail".
             MailboxClosed: The agent has ended, or ends while this waits. The message is in `.message`.
             DeadlockDetected: The agent, or one that it waits for, waits for the sender.
             AlreadyAwaited: The same awaitable was awaited before.
+            NotSendable: It, or a part of it, can be changed by others who refer to it.
+            MovedError: It is an iso, or holds one, that was given away before.
         """
 
-    def send_nowait(self, message: _M_contra, /) -> None:
+    @overload
+    def send(self: AgentRef[_H], message: _H, /) -> Awaitable[None]: ...
+    @overload
+    def send_nowait(
+        self, message: Iso[_M_contra] | Val[_M_contra] | Unchecked[_M_contra], /
+    ) -> None:
         """Sends a message without waiting. Any thread may call it.
 
         Args:
@@ -145,11 +190,19 @@ class AgentRef(Generic[_M_contra]):
         Raises:
             MailboxFull: There is no room, or others wait for it. The message is in `.message`.
             MailboxClosed: The agent has ended, or was told to stop.
+            NotSendable: As for `send`.
+            MovedError: As for `send`.
         """
 
     @overload
+    def send_nowait(self: AgentRef[_H], message: _H, /) -> None: ...
+    @overload
     def ask(
-        self: AgentRef[Request[_Q, _R]], message: _Q, /, *, timeout: float | None = None
+        self: AgentRef[Request[_Q, _R]],
+        message: _Q | Iso[_Q] | Val[_Q] | Unchecked[_Q],
+        /,
+        *,
+        timeout: float | None = None,
     ) -> Awaitable[_R]:
         """Returns an awaitable that sends a message and waits for its answer.
 
@@ -167,11 +220,23 @@ class AgentRef(Generic[_M_contra]):
             MailboxFull: As for `send`.
             MailboxClosed: As for `send`.
             DeadlockDetected: As for `send`.
+            NotSendable: As for `send`.
+            MovedError: As for `send`.
             ValueError: The timeout is negative.
         """
 
     @overload
-    def ask(self, message: _M_contra, /, *, timeout: float | None = None) -> Awaitable[Any]: ...
+    def ask(
+        self,
+        message: Iso[_M_contra] | Val[_M_contra] | Unchecked[_M_contra],
+        /,
+        *,
+        timeout: float | None = None,
+    ) -> Awaitable[Any]: ...
+    @overload
+    def ask(
+        self: AgentRef[_H], message: _H, /, *, timeout: float | None = None
+    ) -> Awaitable[Any]: ...
     def stop(self) -> Awaitable[None]:
         """Closes the intake at once; the agent ends after what is in its mailbox.
 
@@ -327,7 +392,9 @@ class Request(Generic[_M_co, _R_contra]):
     def answered(self) -> bool:
         """Whether it has its answer, or nobody waits for one any more."""
 
-    def reply(self, value: _R_contra, /) -> bool:
+    def reply(
+        self, value: _R_contra | Iso[_R_contra] | Val[_R_contra] | Unchecked[_R_contra], /
+    ) -> bool:
         """Answers.
 
         Returns:
@@ -382,10 +449,6 @@ class Runtime:
             overflow: What happens to a message that finds the mailbox full: "wait" (`send` waits,
                 `send_nowait` raises), "fail" (both raise), "drop_newest", "drop_oldest".
             name: A name for people; the behaviour's and a number, if not given.
-        priority: "low", "normal" or "high": the higher runs first, but never keeps the lower waiting
-            for ever. "normal", if not given.
-        pinned: It stays on the worker, and in the event loop, in which it is started. Others move
-            between workers, until they await something of asyncio's.
             priority: "low", "normal" or "high": the higher runs first, but never keeps the lower waiting
                 for ever. "normal", if not given.
             pinned: It stays on the worker, and in the event loop, in which it is started. Others move
@@ -396,6 +459,8 @@ class Runtime:
 
         Raises:
             BehaviourError: The behaviour can't be an agent, or does not take these arguments.
+            NotSendable: An argument can be changed by others who refer to it.
+            MovedError: An argument is an iso that was given away before.
             LimitsError: The bound is not positive, or the marks are not `0 <= low < high <= mailbox`.
             ValueError: `overflow` is none of the four, or `priority` none of the three.
             NoRuntime: The runtime was not started.
@@ -408,6 +473,102 @@ class Runtime:
         behaviour: Callable[[*_Ts], Receives[_M]],
         /,
         *args: *_Ts,
+        mailbox: int = 1000,
+        high: int | None = None,
+        low: int | None = None,
+        overflow: Overflow | None = None,
+        name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
+    ) -> AgentRef[_M]: ...
+    @overload
+    def spawn(
+        self,
+        behaviour: Callable[[Mailbox[_M], _A1], Coroutine[Any, Any, Any]],
+        arg1: _A1 | Iso[_A1] | Val[_A1],
+        /,
+        *,
+        mailbox: int = 1000,
+        high: int | None = None,
+        low: int | None = None,
+        overflow: Overflow | None = None,
+        name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
+    ) -> AgentRef[_M]: ...
+    @overload
+    def spawn(
+        self,
+        behaviour: Callable[[_A1], Receives[_M]],
+        arg1: _A1 | Iso[_A1] | Val[_A1],
+        /,
+        *,
+        mailbox: int = 1000,
+        high: int | None = None,
+        low: int | None = None,
+        overflow: Overflow | None = None,
+        name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
+    ) -> AgentRef[_M]: ...
+    @overload
+    def spawn(
+        self,
+        behaviour: Callable[[Mailbox[_M], _A1, _A2], Coroutine[Any, Any, Any]],
+        arg1: _A1 | Iso[_A1] | Val[_A1],
+        arg2: _A2 | Iso[_A2] | Val[_A2],
+        /,
+        *,
+        mailbox: int = 1000,
+        high: int | None = None,
+        low: int | None = None,
+        overflow: Overflow | None = None,
+        name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
+    ) -> AgentRef[_M]: ...
+    @overload
+    def spawn(
+        self,
+        behaviour: Callable[[_A1, _A2], Receives[_M]],
+        arg1: _A1 | Iso[_A1] | Val[_A1],
+        arg2: _A2 | Iso[_A2] | Val[_A2],
+        /,
+        *,
+        mailbox: int = 1000,
+        high: int | None = None,
+        low: int | None = None,
+        overflow: Overflow | None = None,
+        name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
+    ) -> AgentRef[_M]: ...
+    @overload
+    def spawn(
+        self,
+        behaviour: Callable[[Mailbox[_M], _A1, _A2, _A3], Coroutine[Any, Any, Any]],
+        arg1: _A1 | Iso[_A1] | Val[_A1],
+        arg2: _A2 | Iso[_A2] | Val[_A2],
+        arg3: _A3 | Iso[_A3] | Val[_A3],
+        /,
+        *,
+        mailbox: int = 1000,
+        high: int | None = None,
+        low: int | None = None,
+        overflow: Overflow | None = None,
+        name: str | None = None,
+        priority: Priority | None = None,
+        pinned: bool = False,
+    ) -> AgentRef[_M]: ...
+    @overload
+    def spawn(
+        self,
+        behaviour: Callable[[_A1, _A2, _A3], Receives[_M]],
+        arg1: _A1 | Iso[_A1] | Val[_A1],
+        arg2: _A2 | Iso[_A2] | Val[_A2],
+        arg3: _A3 | Iso[_A3] | Val[_A3],
+        /,
+        *,
         mailbox: int = 1000,
         high: int | None = None,
         low: int | None = None,
@@ -446,6 +607,7 @@ class Runtime:
         workers: int,
         stand_ins: int,
         *,
+        strict: bool,
         lifo: bool,
         steal: bool,
         throttle: bool,
@@ -503,6 +665,8 @@ def spawn(
 
     Raises:
         BehaviourError: The behaviour can't be an agent, or does not take these arguments.
+        NotSendable: An argument can be changed by others who refer to it.
+        MovedError: An argument is an iso that was given away before.
         LimitsError: The bound is not positive, or the marks are not `0 <= low < high <= mailbox`.
         ValueError: `overflow` is none of the four, or `priority` none of the three.
         NoRuntime: There is no current runtime.
@@ -524,6 +688,96 @@ def spawn(
 ) -> AgentRef[_M]: ...
 @overload
 def spawn(
+    behaviour: Callable[[Mailbox[_M], _A1], Coroutine[Any, Any, Any]],
+    arg1: _A1 | Iso[_A1] | Val[_A1],
+    /,
+    *,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
+) -> AgentRef[_M]: ...
+@overload
+def spawn(
+    behaviour: Callable[[_A1], Receives[_M]],
+    arg1: _A1 | Iso[_A1] | Val[_A1],
+    /,
+    *,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
+) -> AgentRef[_M]: ...
+@overload
+def spawn(
+    behaviour: Callable[[Mailbox[_M], _A1, _A2], Coroutine[Any, Any, Any]],
+    arg1: _A1 | Iso[_A1] | Val[_A1],
+    arg2: _A2 | Iso[_A2] | Val[_A2],
+    /,
+    *,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
+) -> AgentRef[_M]: ...
+@overload
+def spawn(
+    behaviour: Callable[[_A1, _A2], Receives[_M]],
+    arg1: _A1 | Iso[_A1] | Val[_A1],
+    arg2: _A2 | Iso[_A2] | Val[_A2],
+    /,
+    *,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
+) -> AgentRef[_M]: ...
+@overload
+def spawn(
+    behaviour: Callable[[Mailbox[_M], _A1, _A2, _A3], Coroutine[Any, Any, Any]],
+    arg1: _A1 | Iso[_A1] | Val[_A1],
+    arg2: _A2 | Iso[_A2] | Val[_A2],
+    arg3: _A3 | Iso[_A3] | Val[_A3],
+    /,
+    *,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
+) -> AgentRef[_M]: ...
+@overload
+def spawn(
+    behaviour: Callable[[_A1, _A2, _A3], Receives[_M]],
+    arg1: _A1 | Iso[_A1] | Val[_A1],
+    arg2: _A2 | Iso[_A2] | Val[_A2],
+    arg3: _A3 | Iso[_A3] | Val[_A3],
+    /,
+    *,
+    mailbox: int = 1000,
+    high: int | None = None,
+    low: int | None = None,
+    overflow: Overflow | None = None,
+    name: str | None = None,
+    priority: Priority | None = None,
+    pinned: bool = False,
+) -> AgentRef[_M]: ...
+@overload
+def spawn(
     behaviour: Receives[_M],
     /,
     *,
@@ -535,6 +789,290 @@ def spawn(
     priority: Priority | None = None,
     pinned: bool = False,
 ) -> AgentRef[_M]: ...
+
+@final
+class Iso(Generic[_T_co]):
+    """The only reference to an object that its owner keeps, until it is given away.
+
+    A send empties it, and so do `consume`, `take` and `share`. Whoever uses it afterwards is told by
+    `MovedError` where that was. The receiver gets the bare object: it owns it.
+
+    Args:
+        value: The object. Nobody else must keep a reference to it.
+
+    Raises:
+        TypeError: It is a handle already.
+    """
+
+    def __new__(cls, value: _T_co, /) -> Self: ...
+    @property
+    def value(self) -> _T_co:
+        """The object, for its owner to use.
+
+        Raises:
+            MovedError: It was given away.
+        """
+
+    @property
+    def moved(self) -> bool:
+        """Whether the object was given away."""
+
+    def take(self) -> _T_co:
+        """Takes the object out, and returns it bare.
+
+        Raises:
+            MovedError: It was given away before.
+        """
+
+    def share(self) -> Val[Any]:
+        """Freezes the object and empties this handle: from now on all may read it.
+
+        Raises:
+            MovedError: It was given away before.
+            NotSendable: Something in it can't be frozen; the handle keeps it.
+        """
+
+    def __copy__(self) -> None: ...
+    def __deepcopy__(self, _memo: Any) -> None: ...
+    def __reduce__(self) -> None: ...  # type: ignore[override]  # it always raises
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+
+@final
+class Val(Generic[_T_co]):
+    """Shares an object that nobody can change. It may be sent as often as one likes; receivers get the bare object.
+
+    Args:
+        value: The object.
+
+    Raises:
+        NotSendable: It can be changed, or something in it: `freeze` makes an immutable copy.
+        TypeError: It is a handle already.
+    """
+
+    def __new__(cls, value: _T_co, /) -> Self: ...
+    @property
+    def value(self) -> _T_co:
+        """The object."""
+
+    def share(self) -> Self:
+        """Another handle of the same object: this one."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any) -> Self: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+
+@final
+class Tag(Generic[_T_co]):
+    """Stands for an object without giving any way to it: equal to another tag of the same object, and hashable.
+
+    Args:
+        value: The object, which the tag keeps alive.
+    """
+
+    def __new__(cls, value: _T_co, /) -> Self: ...
+    def is_of(self, value: object, /) -> bool:
+        """Whether it stands for this very object."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any) -> Self: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+
+@final
+class Unchecked(Generic[_T_co]):
+    """What `unchecked` returns.
+
+    Args:
+        value: The object.
+    """
+
+    def __new__(cls, value: _T_co, /) -> Self: ...
+    @property
+    def value(self) -> _T_co:
+        """The object."""
+
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+
+def iso(value: _T, /) -> Iso[_T]:
+    """Makes an iso of an object, to give it away.
+
+    The caller gives up every other reference to it. Nothing checks that at run time; the static
+    checker, `remuda check`, finds those that are left.
+
+    Args:
+        value: The object.
+
+    Returns:
+        The handle.
+
+    Raises:
+        TypeError: It is a handle already.
+
+    Examples:
+        >>> import asyncio, remuda
+        >>> async def total(mailbox: remuda.Mailbox[list[int]]) -> int:
+        ...     numbers = await mailbox.recv()
+        ...     numbers.append(40)
+        ...     return sum(numbers)
+        >>> async def main() -> int:
+        ...     async with remuda.Runtime() as runtime:
+        ...         agent = runtime.spawn(total)
+        ...         await agent.send(remuda.iso([1, 1]))
+        ...         return await agent
+        >>> asyncio.run(main())
+        42
+    """
+
+@overload
+def val(value: Val[_T], /) -> Val[_T]:
+    """Makes a val of what nobody can change, to share it.
+
+    Args:
+        value: An immutable object; or an iso, whose object is frozen, and which is empty then.
+
+    Returns:
+        The handle; a val is its own.
+
+    Raises:
+        NotSendable: It can be changed, or something in it: `freeze` makes an immutable copy.
+        MovedError: It is an iso that was given away.
+
+    Examples:
+        >>> import remuda
+        >>> remuda.val((1, "two"))
+        val((1, 'two'))
+        >>> remuda.val(remuda.freeze([1, 2]))
+        val((1, 2))
+    """
+
+@overload
+def val(value: Iso[Any], /) -> Val[Any]: ...
+@overload
+def val(value: _T, /) -> Val[_T]: ...
+@overload
+def consume(handle: Iso[_T], /) -> Iso[_T]:
+    """Moves what a handle holds into a new one, as Pony's `consume` does: the old one is empty.
+
+    Args:
+        handle: An iso or a trn. A val or a tag gives itself.
+
+    Returns:
+        The new handle.
+
+    Raises:
+        MovedError: It was given away before.
+        TypeError: It is no handle that can be moved.
+
+    Examples:
+        >>> import remuda
+        >>> old = remuda.iso([1])
+        >>> new = remuda.consume(old)
+        >>> old.moved, new.value
+        (True, [1])
+    """
+
+@overload
+def consume(handle: _T, /) -> _T: ...
+def unchecked(value: object, /) -> Any:
+    """Lets an object be sent that no rule allows: whoever sends it answers for it.
+
+    It is for what the rules can't know, such as a client that is bound to an event loop and given to a
+    pinned agent.
+
+    Args:
+        value: The object.
+
+    Returns:
+        What to send, an `Unchecked`; the receiver gets the bare object. To type checkers it is anything.
+    """
+
+def is_sendable(value: object, /) -> bool:
+    """Whether an object could be sent as it is; isos in it would be moved.
+
+    Args:
+        value: Anything.
+
+    Examples:
+        >>> import remuda
+        >>> remuda.is_sendable((1, "two")), remuda.is_sendable((1, ["two"]))
+        (True, False)
+    """
+
+def _forget_rules() -> None: ...
+def _is_constructing() -> bool: ...
+
+@final
+class FrozenDict(Mapping[_K, _V_co]):
+    """A mapping that can't be changed, so that it can be shared; `freeze` makes one of a dict.
+
+    It is made as a dict is, keeps the order in which it was given its items, and equals every mapping
+    that has the same ones. If its values can be hashed, so can it: the order plays no part in that.
+
+    Example:
+        >>> from remuda import FrozenDict
+        >>> prices = FrozenDict(apple=3, pear=4)
+        >>> prices | {"pear": 5}
+        FrozenDict({'apple': 3, 'pear': 5})
+        >>> {prices: "monday"}[FrozenDict(pear=4, apple=3)]
+        'monday'
+    """
+
+    @overload
+    def __new__(  # type: ignore[overload-overlap] # the last one agrees
+        cls, items: Mapping[_K, _V_co], /
+    ) -> Self: ...
+    @overload
+    def __new__(cls, items: Iterable[tuple[_K, _V_co]] = (), /) -> Self: ...
+    @overload
+    def __new__(
+        cls: type[FrozenDict[str, _V2]],
+        items: Mapping[str, _V2] | Iterable[tuple[str, _V2]] = (),
+        /,
+        **kwargs: _V2,
+    ) -> FrozenDict[str, _V2]: ...
+    @overload
+    @classmethod
+    def fromkeys(cls, keys: Iterable[_K2], value: None = None, /) -> FrozenDict[_K2, None]: ...
+    @overload
+    @classmethod
+    def fromkeys(cls, keys: Iterable[_K2], value: _V2, /) -> FrozenDict[_K2, _V2]:
+        """Make one that has the same value for each of the keys."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __getitem__(self, key: _K, /) -> _V_co: ...
+    @overload
+    def get(self, key: _K, default: None = None, /) -> _V_co | None: ...
+    @overload
+    def get(self, key: _K, default: _V_co | _D, /) -> _V_co | _D:
+        """The value of a key, or the default if there is none."""
+
+    def __iter__(self) -> Iterator[_K]: ...
+    def __reversed__(self) -> Iterator[_K]: ...
+    def keys(self) -> KeysView[_K]:
+        """The keys, as a view that is a set too."""
+
+    def values(self) -> ValuesView[_V_co]:
+        """The values, as a view."""
+
+    def items(self) -> ItemsView[_K, _V_co]:
+        """The keys with their values, as a view that is a set too."""
+
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __or__(self, other: Mapping[_K2, _V2], /) -> FrozenDict[_K | _K2, _V_co | _V2]: ...
+    def __ror__(self, other: dict[_K2, _V2], /) -> dict[_K | _K2, _V_co | _V2]: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> FrozenDict[_K, _V_co]: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
 class Blocking:
@@ -563,8 +1101,8 @@ def blocking() -> Blocking:
         >>> async def main() -> bool:
         ...     async with remuda.Runtime(workers=1) as runtime:
         ...         gate = threading.Event()
-        ...         first = runtime.spawn(waiter, gate)
-        ...         second = runtime.spawn(opener, gate)
+        ...         first = runtime.spawn(waiter, remuda.unchecked(gate))
+        ...         second = runtime.spawn(opener, remuda.unchecked(gate))
         ...         return await first
         >>> asyncio.run(main())
         True
@@ -576,7 +1114,8 @@ def current_runtime() -> Runtime:
 def current_agent() -> AgentRef[Any] | None:
     """The agent that runs the calling code, or None."""
 
-def signal(agent: AgentRef[_M], message: _M, /) -> None:
+@overload
+def signal(agent: AgentRef[_M], message: Iso[_M] | Val[_M] | Unchecked[_M], /) -> None:
     """Sends without ever waiting: `agent.send_nowait(message)` as a function.
 
     Args:
@@ -587,3 +1126,6 @@ def signal(agent: AgentRef[_M], message: _M, /) -> None:
         MailboxFull: There is no room. The message is in `.message`.
         MailboxClosed: The agent has ended, or was told to stop.
     """
+
+@overload
+def signal(agent: AgentRef[_H], message: _H, /) -> None: ...

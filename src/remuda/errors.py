@@ -9,6 +9,11 @@
     ├── ReceiveError                     a mailbox was used in a way that it can't be
     │   ├── MailboxEmpty (asyncio.QueueEmpty)
     │   └── NotTheOwner
+    ├── CapabilityError                  an object would be shared that may not be
+    │   ├── NotSendable (TypeError)      it can be changed, and others refer to it
+    │   ├── MovedError (ValueError)      it was given away before
+    │   ├── NotIsolated (ValueError)     something else refers to it, too
+    │   └── WrongOwner (RuntimeError)    it belongs to another agent
     ├── AgentFailed                      the agent that was asked failed; its error is the `__cause__`
     ├── AgentKilled                      the agent that is awaited was killed
     ├── AskTimeout (TimeoutError)        no answer came in time
@@ -20,7 +25,7 @@
     ├── RuntimeStopped                   the runtime is stopping, or has stopped
     └── WorkerFailed                     a worker could not be started, or can't go on
 
-`SendError` and `ReceiveError` are there to be caught; what is raised is always one of their children.
+`SendError`, `ReceiveError` and `CapabilityError` are there to be caught; what is raised is one of their children.
 """
 
 from __future__ import annotations
@@ -35,19 +40,24 @@ __all__ = [
     "AlreadyReplied",
     "AskTimeout",
     "BehaviourError",
+    "CapabilityError",
     "DeadlockDetected",
     "LimitsError",
     "MailboxClosed",
     "MailboxEmpty",
     "MailboxFull",
+    "MovedError",
     "NoReply",
     "NoRuntime",
+    "NotIsolated",
+    "NotSendable",
     "NotTheOwner",
     "ReceiveError",
     "RemudaError",
     "RuntimeStopped",
     "SendError",
     "WorkerFailed",
+    "WrongOwner",
 ]
 
 
@@ -107,6 +117,48 @@ class MailboxEmpty(ReceiveError, asyncio.QueueEmpty):
 
 class NotTheOwner(ReceiveError):
     """A mailbox was read by another agent, from another event loop, or by two readers at once."""
+
+
+class CapabilityError(RemudaError):
+    """An object would be shared, or used, in a way that its capability forbids."""
+
+
+class NotSendable(CapabilityError, TypeError):
+    """A message, or a part of it, can be changed by whoever else refers to it.
+
+    Attributes:
+        message: The whole message, handed back.
+        value: The part that is to blame.
+        path: The way to that part, such as `message.orders[3]`.
+    """
+
+    def __init__(self, text: str, value: Any = None, path: str = "", message: Any = None) -> None:
+        super().__init__(text)
+        self.value = value
+        self.path = path
+        self.message = message
+
+
+class MovedError(CapabilityError, ValueError):
+    """A handle was used whose object was given away; the text says where."""
+
+
+class NotIsolated(CapabilityError, ValueError):
+    """What was to be given away is referred to from elsewhere, or it can't be told whether it is.
+
+    Attributes:
+        path: The way to the object that others refer to, such as `obj['orders'][3]`.
+        holder: Who refers to it, where it was found.
+    """
+
+    def __init__(self, text: str, *, path: str = "", holder: Any = None) -> None:
+        super().__init__(text)
+        self.path = path
+        self.holder = holder
+
+
+class WrongOwner(CapabilityError, RuntimeError):
+    """What one agent keeps for itself was touched by another agent, task or thread."""
 
 
 class AgentFailed(RemudaError):

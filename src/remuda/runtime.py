@@ -62,11 +62,13 @@ class Runtime(_kernel.Runtime):
         blocking_threads: How many more threads may stand in for workers whose agents are in `remuda.blocking()`.
         on_failure: What happens when an agent fails. "log" logs the error with its traceback. "raise" also cancels
             the block, which then raises all agents' errors as an `ExceptionGroup`.
+        capabilities: "strict" refuses to send what others could change at the same time. "trust" looks at nothing but
+            the handles, and leaves it to `remuda check` and to you.
         deadline: Seconds that leaving the block lets mailboxes drain.
         scheduling: The scheduler's heuristics, which can be switched off.
 
     Raises:
-        ValueError: `on_failure` is none of the two, or a number is out of range.
+        ValueError: `on_failure` or `capabilities` is none of the two, or a number is out of range.
         TypeError: A number of threads is no int.
 
     Examples:
@@ -91,6 +93,7 @@ class Runtime(_kernel.Runtime):
         loop_factory: LoopFactory | None = None,
         blocking_threads: int = 32,
         on_failure: Literal["log", "raise"] = "log",
+        capabilities: Literal["strict", "trust"] = "strict",
         deadline: float = 5.0,
         scheduling: Scheduling | None = None,
     ) -> None:
@@ -100,6 +103,10 @@ class Runtime(_kernel.Runtime):
         check_count("blocking_threads", blocking_threads, least=0)
         if on_failure not in ("log", "raise"):
             raise ValueError(f"expected on_failure to be 'log' or 'raise', got {on_failure!r}")
+        if capabilities not in ("strict", "trust"):
+            raise ValueError(
+                f"expected capabilities to be 'strict' or 'trust', got {capabilities!r}"
+            )
         if not deadline >= 0:
             raise ValueError(f"expected deadline >= 0 (seconds), got {deadline!r}")
         self._worker_count = workers
@@ -112,6 +119,7 @@ class Runtime(_kernel.Runtime):
         self._started_at = time.monotonic()
         self._stopped_at: float | None = None
         self._policy = on_failure
+        self._strict = capabilities == "strict"
         self._deadline = deadline
         self._failures: list[BaseException] = []
         self._block: asyncio.Task[Any] | None = None
@@ -151,6 +159,7 @@ class Runtime(_kernel.Runtime):
         self._start(
             self._worker_count,
             self._blocking_threads,
+            strict=self._strict,
             lifo=scheduling.lifo,
             steal=scheduling.steal,
             throttle=scheduling.throttle,

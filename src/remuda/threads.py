@@ -46,7 +46,7 @@ async def to_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
         >>> async def main() -> int:
         ...     async with remuda.Runtime() as runtime:
         ...         agent = runtime.spawn(summer)
-        ...         await agent.send([1, 2, 3])
+        ...         await agent.send(remuda.iso([1, 2, 3]))
         ...         return await agent
         >>> asyncio.run(main())
         6

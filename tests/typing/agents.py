@@ -88,8 +88,8 @@ async def sends(agent: remuda.AgentRef[int], either: remuda.AgentRef[int | str])
     narrower: remuda.AgentRef[int] = either
     narrower.send_nowait(1)
 
-    agent.send("one")  # type: ignore[arg-type]  # it takes int
-    agent.send_nowait("one")  # type: ignore[arg-type]  # it takes int
+    agent.send("one")  # type: ignore[call-overload]  # it takes int
+    agent.send_nowait("one")  # type: ignore[call-overload]  # it takes int
     remuda.signal(agent, "one")  # type: ignore[misc]  # it takes int
     wider: remuda.AgentRef[int | str] = agent  # type: ignore[assignment]  # it doesn't take str
     wider.send_nowait(1)
@@ -103,7 +103,7 @@ async def asks(runtime: remuda.Runtime) -> None:
     assert_type(await doubler.ask(1), Any)
 
     await lengths.ask(b"three")  # type: ignore[call-overload]  # it is asked with str
-    await doubler.ask("one")  # type: ignore[arg-type]  # it takes int
+    await doubler.ask("one")  # type: ignore[call-overload]  # it takes int
 
 
 async def ends(agent: remuda.AgentRef[int]) -> None:

@@ -34,6 +34,7 @@ use crate::alloc::allocated;
 use crate::ask::Ask;
 use crate::body::Body;
 use crate::completion::Completion;
+use crate::handles::Iso;
 use crate::runtime::Runtime;
 use crate::send::Send;
 use crate::step::{self, throw_next};
@@ -212,8 +213,18 @@ impl AgentRef {
     pub fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
         let raised = match &self.shared.lock().outcome {
             Outcome::Pending => return None,
-            Outcome::Result(value) => return Some(Ok(value.clone_ref(py))),
-            Outcome::Error(error) | Outcome::Cancelled(error) => error.clone_ref(py),
+            Outcome::Result(value) => Ok(value.clone_ref(py)),
+            Outcome::Error(error) | Outcome::Cancelled(error) => Err(error.clone_ref(py)),
+        };
+        let raised = match raised {
+            // An iso is for the first who asks; no other can be in a result.
+            Ok(value) => {
+                return Some(match value.bind(py).cast::<Iso>() {
+                    Ok(handle) => handle.get().give_away(py, "taken by whoever awaited the agent before"),
+                    Err(_) => Ok(value),
+                });
+            }
+            Err(raised) => raised,
         };
         Some(Err(PyErr::from_value(raised.into_bound(py))))
     }
@@ -556,10 +567,12 @@ impl AgentRef {
 
     /// The error that a cancelled agent is awaited with.
     fn _make_cancelled_error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.outcome(py) {
-            Some(Err(error)) if self.cancelled() => Ok(error.into_value(py).into_any()),
-            _ => Ok(errors::cancelled_error(py)?.call0()?.unbind()),
+        if self.cancelled()
+            && let Some(Err(error)) = self.outcome(py)
+        {
+            return Ok(error.into_value(py).into_any());
         }
+        Ok(errors::cancelled_error(py)?.call0()?.unbind())
     }
 
     /// What is to be called at the end, each with its context, or None.

@@ -12,6 +12,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::admission::{Moves, admit};
 use crate::agent::AgentRef;
 use crate::alloc::{Allocated, allocated};
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
@@ -121,8 +122,12 @@ impl Ask {
     fn begin(slf: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let request = alloc::new(py, Request { message, ask: slf.clone().unbind(), answered: AtomicBool::new(false) })?;
-        *this.delivery.lock() = Delivery::Unsent(request.into_any().unbind());
+        let admitted =
+            admit(py, message, "message", this.agent.get().runtime.get().is_strict())?.wrapped(|message| {
+                let request = Request { message, ask: slf.clone().unbind(), answered: AtomicBool::new(false) };
+                Ok(alloc::new(py, request)?.into_any().unbind())
+            })?;
+        *this.delivery.lock() = Delivery::Admitted(admitted);
         if let Some(seconds) = this.timeout {
             let Some(event_loop) = interop::running_loop(py)? else {
                 return Err(PyTypeError::new_err("expected a running event loop for the timeout, found none"));
@@ -209,7 +214,7 @@ impl Awaitable for Ask {
         if let Waiter::Agent(sender) = &waiter {
             let holder = this.state.lock().holder.as_ref().map(|holder| holder.clone_ref(py));
             let target = holder.as_ref().unwrap_or(&this.agent);
-            if let Err(error) = note_wait(sender.bind(py), target.bind(py), &py.None()) {
+            if let Err(error) = note_wait(sender.bind(py), target.bind(py)) {
                 this.close(py);
                 return Err(error);
             }
@@ -336,11 +341,21 @@ impl Request {
         &self.message
     }
 
-    /// Answers with what `receive` returned, unless the agent has answered by itself.
-    pub fn answer_with(&self, py: Python<'_>, value: Py<PyAny>) {
-        if !self.answered.swap(true, Ordering::AcqRel) {
-            self.ask.get().answer(py, Answer::Value(value));
+    fn is_strict(&self) -> bool {
+        self.ask.get().agent.get().runtime.get().is_strict()
+    }
+
+    /// Answers with what `receive` returned, unless the agent has answered by itself. What may not be sent is an error of
+    /// the agent, which the asker is told of.
+    pub fn answer_with(&self, py: Python<'_>, value: Py<PyAny>) -> PyResult<()> {
+        if self.answered.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let (value, moves) = admit(py, value, "answer", self.is_strict())?.split();
+        if self.answered.swap(true, Ordering::AcqRel) || !self.ask.get().answer(py, Answer::Value(value)) {
+            drop(moves.map(Moves::give_back));
+        }
+        Ok(())
     }
 
     /// Answers with an error.
@@ -368,7 +383,12 @@ impl Request {
     /// Answers. Returns whether the asker still waited; raises `AlreadyReplied` the second time.
     #[pyo3(signature = (value, /))]
     fn reply(&self, py: Python<'_>, value: Py<PyAny>) -> PyResult<bool> {
-        self.end(py, Answer::Value(value))
+        let (value, moves) = admit(py, value, "answer", self.is_strict())?.split();
+        let taken = self.end(py, Answer::Value(value));
+        if !matches!(taken, Ok(true)) {
+            drop(moves.map(Moves::give_back));
+        }
+        taken
     }
 
     /// Answers with an exception, which `ask` raises. Returns whether the asker still waited.

@@ -54,8 +54,13 @@ impl Awaitable for Completion {
         let this = slf.get();
         let agent = this.agent.bind(py);
         this.leave(py);
-        if let Some(outcome) = agent.get().outcome(py) {
-            return if this.tells { outcome.map(Poll::Ready) } else { Ok(Poll::Done) };
+        if this.tells
+            && let Some(outcome) = agent.get().outcome(py)
+        {
+            return outcome.map(Poll::Ready);
+        }
+        if !this.tells && agent.get().shared.lock().has_ended() {
+            return Ok(Poll::Done);
         }
         if agent.get().runtime.get().has_forked() {
             let name = AgentRef::display(agent);
@@ -65,7 +70,7 @@ impl Awaitable for Completion {
         }
         let (waiter, poll) = Waiter::of_current(py)?;
         if let Waiter::Agent(sender) = &waiter {
-            note_wait(sender.bind(py), agent, &py.None())?;
+            note_wait(sender.bind(py), agent)?;
         }
         let mut shared = agent.get().shared.lock();
         if matches!(shared.outcome, Outcome::Pending) {

@@ -3,15 +3,25 @@
 use pyo3::prelude::*;
 use remuda_kernel::mailbox::Push;
 
+use crate::admission::{admit, handed_back};
 use crate::agent::{AgentRef, Outcome, Receiver};
 use crate::waiter::Waiter;
-use crate::{current, errors, finish};
+use crate::{current, errors, finish, sendable};
 
 impl AgentRef {
-    /// Delivers if there is room, and nothing out of the ordinary is to be done; otherwise hands the message back. Calls
-    /// no Python but to wake the receiver, and does not panic.
+    /// Delivers what is plain, as most messages are, if there is room, and nothing out of the ordinary is to be done;
+    /// otherwise hands the message back. Calls no Python but to wake the receiver, and does not panic.
     #[inline]
     pub fn deliver_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
+        if !sendable::is_plain(message.bind(agent.py())) {
+            return Err(message);
+        }
+        Self::put_smoothly(agent, message)
+    }
+
+    /// The same for what was admitted.
+    #[inline]
+    fn put_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
         let this = agent.get();
         if this.runtime.get().intercepts() {
             return Err(message);
@@ -99,10 +109,12 @@ impl AgentRef {
     /// Delivers without waiting, or says why not.
     #[inline]
     pub fn deliver_now(agent: &Bound<'_, Self>, message: Py<PyAny>) -> PyResult<()> {
-        let Err(message) = Self::deliver_smoothly(agent, message) else { return Ok(()) };
-        match Self::deliver(agent, message) {
-            Push::Full(message) => Err(Self::full(agent, message)),
-            Push::Closed(message) => Err(Self::closed(agent, Some(message))),
+        let admitted = admit(agent.py(), message, "message", agent.get().runtime.get().is_strict())?;
+        let (payload, moves) = admitted.split();
+        let Err(payload) = Self::put_smoothly(agent, payload) else { return Ok(()) };
+        match Self::deliver(agent, payload) {
+            Push::Full(payload) => Err(Self::full(agent, handed_back(payload, moves))),
+            Push::Closed(payload) => Err(Self::closed(agent, Some(handed_back(payload, moves)))),
             _ => Ok(()),
         }
     }

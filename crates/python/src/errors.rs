@@ -23,13 +23,16 @@ exceptions! {
     already_replied => "AlreadyReplied",
     ask_timeout => "AskTimeout",
     behaviour_error => "BehaviourError",
+    capability_error => "CapabilityError",
     deadlock_detected => "DeadlockDetected",
     limits_error => "LimitsError",
     mailbox_closed => "MailboxClosed",
     mailbox_empty => "MailboxEmpty",
     mailbox_full => "MailboxFull",
+    moved_error => "MovedError",
     no_reply => "NoReply",
     no_runtime => "NoRuntime",
+    not_isolated => "NotIsolated",
     not_the_owner => "NotTheOwner",
     runtime_stopped => "RuntimeStopped",
 }
@@ -120,4 +123,15 @@ pub fn warn(py: Python<'_>, text: &std::ffi::CStr) {
 /// A module imported by name.
 pub fn import<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
     PyModule::import(py, name)
+}
+
+/// Something of a module of ours, looked up once.
+pub fn imported<'a, 'py>(
+    py: Python<'py>,
+    cell: &'a PyOnceLock<Py<PyAny>>,
+    module: &str,
+    name: &str,
+) -> PyResult<&'a Bound<'py, PyAny>> {
+    let found = cell.get_or_try_init(py, || import(py, module)?.getattr(name).map(Bound::unbind))?;
+    Ok(found.bind(py))
 }

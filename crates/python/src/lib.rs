@@ -9,13 +9,17 @@
 //! - [`waiter`]: who waits for something, and how to wake it;
 //! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs; [`deliver`] puts messages
 //!   into its mailbox, and [`lifetime`] ends it with its last reference;
+//! - [`handles`]: iso, val and tag; [`sendable`] tells what may be sent, [`admission`] lets it through, or not;
+//!   [`place`] tells where something was moved;
 //! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
 //! - [`affinity`]: where an agent may run, and how urgent it is;
 //! - [`step`], [`finish`]: running an agent, and ending it;
 //! - [`machine`], [`processors`], [`load`]: threads with event loops, which of them holds which processor, what it ran;
 //! - [`runtime`]: where agents live; [`spawn`] makes them, [`schedule`] queues them, [`slice`] runs them;
-//! - [`blocking`]: a processor is handed over while an agent blocks.
+//! - [`blocking`]: a processor is handed over while an agent blocks;
+//! - [`frozen_dict`], [`frozen_views`]: a mapping that can be shared, because nobody can change it.
 
+mod admission;
 mod affinity;
 mod agent;
 mod alloc;
@@ -28,17 +32,22 @@ mod current;
 mod deliver;
 mod errors;
 mod finish;
+mod frozen_dict;
+mod frozen_views;
 mod guarded;
+mod handles;
 mod hot;
 mod interop;
 mod lifetime;
 mod load;
 mod machine;
 mod mailbox;
+mod place;
 mod processors;
 mod runtime;
 mod schedule;
 mod send;
+mod sendable;
 mod slice;
 mod spawn;
 mod step;
@@ -61,11 +70,17 @@ mod _kernel {
     #[pymodule_export]
     use crate::deliver::signal;
     #[pymodule_export]
+    use crate::frozen_dict::FrozenDict;
+    #[pymodule_export]
+    use crate::handles::{Iso, Tag, Unchecked, Val, consume, iso, unchecked, val};
+    #[pymodule_export]
     use crate::mailbox::{Mailbox, Receive};
     #[pymodule_export]
     use crate::runtime::Runtime;
     #[pymodule_export]
     use crate::send::Send;
+    #[pymodule_export]
+    use crate::sendable::is_sendable;
     #[pymodule_export]
     use crate::spawn::spawn;
 
@@ -86,6 +101,11 @@ mod _kernel {
         crate::awaitable::install::<crate::completion::Completion>(py);
         crate::alloc::install_destructor::<crate::send::Send>(py);
         crate::alloc::install_destructor::<crate::mailbox::Receive>(py);
+        crate::frozen_dict::install(py)?;
+        // For `remuda.capabilities` alone.
+        module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;
+        module.setattr("_is_constructing", wrap_pyfunction!(crate::spawn::_is_constructing, module)?)?;
+        crate::sendable::learn_handles(py)?;
         crate::lifetime::install_finaliser(py);
         crate::hot::install(py)?;
         crate::hot::install_signal(module)

@@ -18,6 +18,7 @@ use remuda_kernel::scheduler::{Scheduler, Settings};
 use remuda_kernel::task::TaskState;
 use remuda_kernel::watermark::Limits;
 
+use crate::admission::{admit_all, give_all_back};
 use crate::affinity::{Affinity, MOST_MACHINES, level_named};
 use crate::agent::{AgentRef, BLOCKED, Callback, Extra, Outcome, Receiver, Shared};
 use crate::guarded::Guarded;
@@ -66,6 +67,8 @@ pub struct Runtime {
     /// Looks at messages before they are delivered, in a test that injects faults.
     interceptor: Guarded<Option<Py<PyAny>>>,
     intercepts: AtomicBool,
+    /// Only what is safe to share, or given away, may be sent.
+    strict: AtomicBool,
     /// Somebody listens for watermarks.
     watermarks: AtomicBool,
     /// Somebody wants to be told when nothing is left to do.
@@ -139,6 +142,11 @@ impl Runtime {
     pub fn has_loop(&self, event_loop: &Bound<'_, PyAny>) -> bool {
         let py = event_loop.py();
         self.machines().any(|machine| machine.place(py).is_some_and(|place| place.event_loop.is(event_loop)))
+    }
+
+    #[inline]
+    pub fn is_strict(&self) -> bool {
+        self.strict.load(Ordering::Relaxed)
     }
 
     pub fn has_stopped(&self) -> bool {
@@ -298,6 +306,7 @@ impl Runtime {
             slow_step: AtomicU64::new(0),
             interceptor: Guarded::new(None),
             intercepts: AtomicBool::new(false),
+            strict: AtomicBool::new(true),
             watermarks: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
             register: Guarded::new(Register::default()),
@@ -341,7 +350,14 @@ impl Runtime {
         if pinned {
             affinity.pin(this.machine_of_this_thread().unwrap_or(&this.home).index);
         }
-        let body = make_body(behaviour, args)?;
+        let (args, moved) = admit_all(args, this.is_strict())?;
+        let body = match make_body(behaviour, &args) {
+            Ok(body) => body,
+            Err(error) => {
+                give_all_back(moved);
+                return Err(error);
+            }
+        };
         // SAFETY: returns a new reference, or null with an error.
         let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }?;
         let extra = name.map(|name| Box::new(Extra { name: Some(name), ..Extra::default() }));
@@ -396,12 +412,13 @@ impl Runtime {
 
     /// Binds the runtime to the loop that runs on this thread, and makes it this context's current runtime; the threads
     /// of the other workers have to join.
-    #[pyo3(signature = (workers, stand_ins, *, lifo, steal, throttle, interval, batch))]
+    #[pyo3(signature = (workers, stand_ins, *, strict, lifo, steal, throttle, interval, batch))]
     #[expect(clippy::too_many_arguments, reason = "they are the keywords of one Python call")]
     fn _start(
         slf: &Bound<'_, Self>,
         workers: usize,
         stand_ins: usize,
+        strict: bool,
         lifo: bool,
         steal: bool,
         throttle: bool,
@@ -415,6 +432,7 @@ impl Runtime {
             let text = "expected a running event loop to start the runtime in, found none on this thread";
             return Err(errors::make(errors::no_runtime(py), (text,)));
         };
+        this.strict.store(strict, Ordering::Relaxed);
         let settings = Settings { workers, lifo, steal, throttle, interval, batch };
         if this.scheduler.set(Box::new(Scheduler::new(settings))).is_err() {
             let text = "expected a runtime that was not started before, got one that was: make a new one";

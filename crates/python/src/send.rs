@@ -7,6 +7,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use remuda_kernel::mailbox::{Overflow, Push};
 
+use crate::admission::{Admitted, Moves, admit, handed_back};
 use crate::agent::{AgentRef, Receiver};
 use crate::alloc::{Released, allocated};
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
@@ -18,8 +19,10 @@ use crate::{current, errors};
 pub enum Delivery {
     /// Nothing has happened yet.
     Unsent(Py<PyAny>),
+    /// The message may go on its way.
+    Admitted(Admitted),
     /// The message waits in the mailbox's lobby; it is kept here too, to be handed back.
-    Parked { ticket: u64, message: Py<PyAny> },
+    Parked { ticket: u64, message: Py<PyAny>, moves: Option<Moves> },
     /// It was delivered, or the attempt is over.
     Over,
 }
@@ -36,31 +39,54 @@ impl Delivery {
         let py = agent.py();
         let taken = std::mem::replace(&mut *delivery.lock(), Self::Over);
         match taken {
-            Self::Unsent(message) => match AgentRef::deliver(agent, message) {
-                Push::Full(message) if agent.get().shared.lock().queue.overflow() == Overflow::Wait => {
-                    Self::wait(delivery, agent, message)
-                }
-                Push::Full(message) => Err(AgentRef::full(agent, message)),
-                Push::Closed(message) => Err(AgentRef::closed(agent, Some(message))),
-                _ => Ok(Delivered::Yes),
-            },
-            Self::Parked { ticket, message } => Self::resume(delivery, agent, ticket, message),
+            Self::Unsent(message) => {
+                let strict = agent.get().runtime.get().is_strict();
+                Self::begin(delivery, agent, admit(py, message, "message", strict)?)
+            }
+            Self::Admitted(admitted) => Self::begin(delivery, agent, admitted),
+            Self::Parked { ticket, message, moves } => Self::resume(delivery, agent, ticket, message, moves),
             Self::Over => Err(already_awaited(py)),
         }
     }
 
-    /// Leaves the message in the lobby.
-    fn wait(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>, message: Py<PyAny>) -> PyResult<Delivered> {
-        let py = agent.py();
-        let (waiter, poll) = Waiter::of_current(py)?;
-        if let Waiter::Agent(sender) = &waiter {
-            note_wait(sender.bind(py), agent, &message)?;
+    fn begin(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>, admitted: Admitted) -> PyResult<Delivered> {
+        let (payload, moves) = admitted.split();
+        match AgentRef::deliver(agent, payload) {
+            Push::Full(payload) if agent.get().shared.lock().queue.overflow() == Overflow::Wait => {
+                Self::wait(delivery, agent, payload, moves)
+            }
+            Push::Full(payload) => Err(AgentRef::full(agent, handed_back(payload, moves))),
+            Push::Closed(payload) => Err(AgentRef::closed(agent, Some(handed_back(payload, moves)))),
+            _ => Ok(Delivered::Yes),
         }
+    }
+
+    /// Leaves the message in the lobby.
+    fn wait(
+        delivery: &Guarded<Self>,
+        agent: &Bound<'_, AgentRef>,
+        message: Py<PyAny>,
+        moves: Option<Moves>,
+    ) -> PyResult<Delivered> {
+        let py = agent.py();
+        let begun = Waiter::of_current(py).and_then(|(waiter, poll)| {
+            if let Waiter::Agent(sender) = &waiter {
+                note_wait(sender.bind(py), agent)?;
+            }
+            Ok((waiter, poll))
+        });
+        let (waiter, poll) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                hand_back_in(&error, handed_back(message, moves), py)?;
+                return Err(error);
+            }
+        };
         let mut shared = agent.get().shared.lock();
         if shared.queue.is_closed() {
             drop(shared);
             forget_wait(py);
-            return Err(AgentRef::closed(agent, Some(message)));
+            return Err(AgentRef::closed(agent, Some(handed_back(message, moves))));
         }
         let ticket = shared.queue.park(message.clone_ref(py), waiter);
         // There may be room since the look before: a lone sender must not wait for a receiver that has caught up.
@@ -72,7 +98,7 @@ impl Delivery {
             std::mem::replace(&mut shared.receiver, Receiver::Nobody)
         };
         drop(shared);
-        *delivery.lock() = Self::Parked { ticket, message };
+        *delivery.lock() = Self::Parked { ticket, message, moves };
         for sender in admitted {
             sender.wake(py);
         }
@@ -86,6 +112,7 @@ impl Delivery {
         agent: &Bound<'_, AgentRef>,
         ticket: u64,
         message: Py<PyAny>,
+        moves: Option<Moves>,
     ) -> PyResult<Delivered> {
         let py = agent.py();
         let registered = agent.get().shared.lock().queue.waiter(ticket).map(|waiter| waiter.clone_ref(py));
@@ -98,12 +125,15 @@ impl Delivery {
                 drop(replaced);
                 Ok(poll)
             });
-            *delivery.lock() = Self::Parked { ticket, message };
+            *delivery.lock() = Self::Parked { ticket, message, moves };
             return poll.map(Delivered::Waits);
         }
         let turned_away = agent.get().shared.lock().queue.was_turned_away(ticket);
         forget_wait(py);
-        if turned_away { Err(AgentRef::closed(agent, Some(message))) } else { Ok(Delivered::Yes) }
+        if turned_away {
+            return Err(AgentRef::closed(agent, Some(handed_back(message, moves))));
+        }
+        Ok(Delivered::Yes)
     }
 
     /// The task that waited was cancelled: the message is not sent, if it was not already.
@@ -112,22 +142,44 @@ impl Delivery {
         forget_wait(agent.py());
     }
 
-    /// Takes the message back out of the lobby; whoever waits there is to be woken.
+    /// Takes the message back out of the lobby, and what was moved for it into its handles; whoever waits there is to be
+    /// woken.
     pub fn withdraw(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>) -> Option<Waiter> {
         let taken = std::mem::replace(&mut *delivery.lock(), Self::Over);
-        let Self::Parked { ticket, .. } = taken else {
-            return None;
-        };
-        let withdrawn = agent.get().shared.lock().queue.withdraw(ticket);
-        withdrawn.map(|parked| parked.sender)
+        match taken {
+            Self::Parked { ticket, message, moves } => {
+                let withdrawn = agent.get().shared.lock().queue.withdraw(ticket)?;
+                drop(handed_back(message, moves));
+                Some(withdrawn.sender)
+            }
+            Self::Admitted(admitted) => {
+                let (payload, moves) = admitted.split();
+                drop(handed_back(payload, moves));
+                None
+            }
+            Self::Unsent(_) | Self::Over => None,
+        }
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
-            Self::Unsent(message) | Self::Parked { message, .. } => visit.call(message),
+            Self::Unsent(message) => visit.call(message),
+            Self::Admitted(admitted) => admitted.traverse(visit),
+            Self::Parked { message, moves, .. } => {
+                visit.call(message)?;
+                moves.as_ref().map_or(Ok(()), |moves| moves.traverse(visit))
+            }
             Self::Over => Ok(()),
         }
     }
+}
+
+/// The error of a wait that would be a deadlock hands the message back.
+fn hand_back_in(error: &PyErr, message: Py<PyAny>, py: Python<'_>) -> PyResult<()> {
+    if errors::deadlock_detected(py).is_ok_and(|class| error.is_instance(py, class)) {
+        error.value(py).setattr(pyo3::intern!(py, "message"), message)?;
+    }
+    Ok(())
 }
 
 fn already_awaited(py: Python<'_>) -> PyErr {
@@ -136,12 +188,17 @@ fn already_awaited(py: Python<'_>) -> PyErr {
 }
 
 /// Notes that `sender` waits for `target`; if that closes a circle of waiting agents, says so instead.
-pub fn note_wait(sender: &Bound<'_, AgentRef>, target: &Bound<'_, AgentRef>, message: &Py<PyAny>) -> PyResult<()> {
+///
+/// Noted first and looked at then, so that of two that close a circle at once at least one sees it.
+pub fn note_wait(sender: &Bound<'_, AgentRef>, target: &Bound<'_, AgentRef>) -> PyResult<()> {
     let py = sender.py();
+    let old = sender.get().shared.lock().extra().waits_for.replace(target.clone().unbind());
+    drop(old);
     let mut circle = vec![sender.clone()];
     let mut next = Some(target.clone());
     while let Some(agent) = next {
         if agent.is(sender) {
+            forget_wait_of(sender);
             let names: Vec<String> = circle.iter().chain([sender]).map(AgentRef::display).collect();
             let text = format!(
                 "expected to wait for {} without a circle, but each of these waits for the next: {}",
@@ -149,9 +206,7 @@ pub fn note_wait(sender: &Bound<'_, AgentRef>, target: &Bound<'_, AgentRef>, mes
                 names.join(" -> ")
             );
             let agents = pyo3::types::PyTuple::new(py, &circle)?;
-            let error = errors::make(errors::deadlock_detected(py), (text, agents));
-            error.value(py).setattr("message", message)?;
-            return Err(error);
+            return Err(errors::make(errors::deadlock_detected(py), (text, agents)));
         }
         if circle.iter().any(|seen| seen.is(&agent)) {
             break;
@@ -164,17 +219,19 @@ pub fn note_wait(sender: &Bound<'_, AgentRef>, target: &Bound<'_, AgentRef>, mes
         };
         circle.push(agent);
     }
-    let old = sender.get().shared.lock().extra().waits_for.replace(target.clone().unbind());
-    drop(old);
     Ok(())
 }
 
 /// The agent that runs here waits for nobody any more.
 pub fn forget_wait(py: Python<'_>) {
     if let Some(sender) = current::sender(py) {
-        let old = sender.get().shared.lock().extra.as_mut().and_then(|extra| extra.waits_for.take());
-        drop(old);
+        forget_wait_of(&sender);
     }
+}
+
+fn forget_wait_of(sender: &Bound<'_, AgentRef>) {
+    let old = sender.get().shared.lock().extra.as_mut().and_then(|extra| extra.waits_for.take());
+    drop(old);
 }
 
 /// What `agent.send(message)` returns: await it to send the message.
@@ -258,8 +315,10 @@ impl Released for Send {
             attached(|py| errors::warn(py, c"a send was never awaited: its message was not sent"));
         }
         drop(self.agent.into_bound(py));
-        if let Delivery::Unsent(message) | Delivery::Parked { message, .. } = self.delivery.into_inner() {
-            drop(message.into_bound(py));
+        match self.delivery.into_inner() {
+            Delivery::Unsent(message) => drop(message.into_bound(py)),
+            Delivery::Over => {}
+            rare => drop(rare),
         }
     }
 }

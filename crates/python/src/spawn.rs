@@ -1,5 +1,7 @@
 //! What `spawn` takes: a behaviour and its arguments, and how its mailbox is bounded.
 
+use std::cell::Cell;
+
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
@@ -99,8 +101,37 @@ fn instance_of(class: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult
         let text = format!("expected a class with a method `receive(self, message)`, {} has none", class.repr()?);
         return Err(errors::make(errors::behaviour_error(py), (text,)));
     }
-    let object = class.call1(args).map_err(|error| wrong_signature(class.as_any(), args, error))?;
+    let object = {
+        let _constructing = Constructing::begin();
+        class.call1(args).map_err(|error| wrong_signature(class.as_any(), args, error))?
+    };
     Ok(Body::Instance { object: object.unbind(), handling: None })
+}
+
+thread_local! {
+    static CONSTRUCTING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// An agent is being constructed on this thread, while this lives.
+struct Constructing;
+
+impl Constructing {
+    fn begin() -> Self {
+        CONSTRUCTING.set(CONSTRUCTING.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Constructing {
+    fn drop(&mut self) {
+        CONSTRUCTING.set(CONSTRUCTING.get() - 1);
+    }
+}
+
+/// Whether an agent's class is being called by `spawn`: what it makes will be the agent's.
+#[pyfunction]
+pub fn _is_constructing() -> bool {
+    CONSTRUCTING.get() > 0
 }
 
 /// A `TypeError` of the call itself, in which no line of the behaviour was run, is about the arguments of `spawn`.

@@ -165,7 +165,7 @@ fn receive(agent: &Bound<'_, AgentRef>, machine: &Machine, body: *mut Body, mut 
             };
             let request = handled.and_then(|handled| handled.request);
             match step {
-                Step::Returned(value) => answer(py, request, value),
+                Step::Returned(value) => answer(agent, request, value)?,
                 Step::Raised(error) => return Err(fail(agent, request, error)),
                 Step::Yielded(_) => unreachable!("returned above"),
             }
@@ -204,15 +204,14 @@ fn receive(agent: &Bound<'_, AgentRef>, machine: &Machine, body: *mut Body, mut 
                 *handling = Some(fresh);
             }
         } else {
-            answer(py, request, returned.unbind());
+            answer(agent, request, returned.unbind())?;
         }
     }
 }
 
-fn answer(py: Python<'_>, request: Option<Py<Request>>, value: Py<PyAny>) {
-    if let Some(request) = request {
-        request.get().answer_with(py, value);
-    }
+fn answer(agent: &Bound<'_, AgentRef>, request: Option<Py<Request>>, value: Py<PyAny>) -> Result<(), Ended> {
+    let Some(request) = request else { return Ok(()) };
+    request.get().answer_with(agent.py(), value).map_err(|error| fail(agent, Some(request), error))
 }
 
 /// The agent fails, and so does what it was asked.

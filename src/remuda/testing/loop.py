@@ -142,7 +142,7 @@ async def wait_idle() -> None:
         >>> async def main() -> list[int]:
         ...     numbers: list[int] = []
         ...     async with remuda.Runtime() as runtime:
-        ...         agent = runtime.spawn(add, numbers)
+        ...         agent = runtime.spawn(add, remuda.unchecked(numbers))
         ...         agent.send_nowait(1)
         ...         await testing.wait_idle()
         ...         return list(numbers)

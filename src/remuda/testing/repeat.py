@@ -97,7 +97,7 @@ def deterministic(
         ...     order: list[str] = []
         ...     async with remuda.Runtime() as runtime:
         ...         for name in "abc":
-        ...             runtime.spawn(racer, name, order)
+        ...             runtime.spawn(racer, name, remuda.unchecked(order))
         ...     return order
         >>> race() == race()
         True

@@ -1,0 +1,260 @@
+//! Whether an object may be sent as it is: because it is immutable, all the way down, or an address of something.
+//!
+//! What a type is, is Python's to say (`remuda.capabilities.rules`), once for each type; what it said is remembered here,
+//! by each thread for itself. A type that dies, and `register_immutable`, make all threads forget.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple, PyType};
+
+use crate::agent::AgentRef;
+use crate::alloc::Allocated;
+use crate::errors;
+use crate::handles::{Iso, Val};
+
+/// What is known of a type.
+enum Rule {
+    /// Its objects are immutable, and so is what they hold.
+    Yes,
+    No,
+    /// A tuple or a frozenset: as its items.
+    Items,
+    /// As the attributes of these names.
+    Fields(Vec<Py<PyString>>),
+    /// A function tells of each object: True, False, or a tuple of what is to be looked at instead.
+    Asks(Py<PyAny>),
+}
+
+/// Types are told apart by their addresses, which are hash enough once their low bits, always zero, are gone.
+#[derive(Default)]
+struct Address(u64);
+
+impl Hasher for Address {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only addresses are hashed")
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64 >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+#[derive(Default)]
+struct Rules {
+    generation: u64,
+    of: HashMap<usize, Arc<Rule>, BuildHasherDefault<Address>>,
+}
+
+thread_local! {
+    static RULES: RefCell<Rules> = RefCell::default();
+}
+
+/// Grows whenever something that was known of types may be true no more.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// Has all threads ask anew what types are.
+#[pyfunction]
+pub fn _forget_rules() {
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+}
+
+/// What most messages are: told by the type alone, in a few comparisons.
+#[inline]
+pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
+    let class = object.get_type_ptr();
+    // SAFETY: addresses of static types are compared, nothing is read.
+    unsafe {
+        class == &raw mut ffi::PyLong_Type
+            || class == &raw mut ffi::PyUnicode_Type
+            || class == &raw mut ffi::PyBytes_Type
+            || class == &raw mut ffi::PyFloat_Type
+            || class == &raw mut ffi::PyBool_Type
+            || object.as_ptr() == ffi::Py_None()
+            || class == AgentRef::layout().class()
+    }
+}
+
+/// What has been found out about a message.
+#[derive(Debug)]
+pub enum Verdict {
+    Sendable,
+    /// It would be, were these moved with it.
+    Holds(Vec<Py<Iso>>),
+    NotSendable,
+}
+
+/// Looks at an object, and at all that is in it. Runs Python for types that it meets for the first time.
+pub fn examine(object: &Bound<'_, PyAny>) -> PyResult<Verdict> {
+    let mut walk = Walk { left: Vec::new(), isos: Vec::new(), seen: 0 };
+    if !walk.look(object)? {
+        return Ok(Verdict::NotSendable);
+    }
+    while let Some(next) = walk.left.pop() {
+        if !walk.look(&next)? {
+            return Ok(Verdict::NotSendable);
+        }
+    }
+    Ok(if walk.isos.is_empty() { Verdict::Sendable } else { Verdict::Holds(walk.isos) })
+}
+
+/// Signal handlers are given a chance this often, in a message of many parts.
+const PARTS_BETWEEN_SIGNALS: u32 = 1 << 16;
+
+struct Walk<'py> {
+    left: Vec<Bound<'py, PyAny>>,
+    isos: Vec<Py<Iso>>,
+    seen: u32,
+}
+
+impl<'py> Walk<'py> {
+    /// Whether an object is sendable, but for what is put into `left`.
+    fn look(&mut self, object: &Bound<'py, PyAny>) -> PyResult<bool> {
+        if is_plain(object) {
+            return Ok(true);
+        }
+        let py = object.py();
+        self.seen += 1;
+        if self.seen.is_multiple_of(PARTS_BETWEEN_SIGNALS) {
+            py.check_signals()?;
+        }
+        let class = object.get_type_ptr();
+        if class == Val::layout().class() {
+            return Ok(true);
+        }
+        if class == Iso::layout().class() {
+            // SAFETY: its type was just looked at.
+            let iso = unsafe { object.cast_unchecked::<Iso>() };
+            self.isos.push(iso.clone().unbind());
+            return Ok(true);
+        }
+        // SAFETY: the address of a static type is compared, nothing is read.
+        if class == &raw mut ffi::PyTuple_Type {
+            // SAFETY: its type was just looked at.
+            self.look_at_items(unsafe { object.cast_unchecked::<PyTuple>() });
+            return Ok(true);
+        }
+        match &*rule_of(&object.get_type())? {
+            Rule::Yes => Ok(true),
+            Rule::No => Ok(false),
+            Rule::Items => {
+                for item in object.try_iter()? {
+                    self.note(item?);
+                }
+                Ok(true)
+            }
+            Rule::Fields(names) => {
+                for name in names {
+                    // One that was never set holds nothing.
+                    if let Some(value) = object.getattr_opt(name)? {
+                        self.note(value);
+                    }
+                }
+                Ok(true)
+            }
+            Rule::Asks(function) => {
+                let answer = function.bind(py).call1((object,))?;
+                match answer.cast::<PyTuple>() {
+                    Ok(parts) => {
+                        self.look_at_items(parts);
+                        Ok(true)
+                    }
+                    Err(_) => answer.is_truthy(),
+                }
+            }
+        }
+    }
+
+    fn look_at_items(&mut self, items: &Bound<'py, PyTuple>) {
+        for item in items.iter_borrowed() {
+            if !is_plain(&item) {
+                self.left.push(item.to_owned());
+            }
+        }
+    }
+
+    fn note(&mut self, part: Bound<'py, PyAny>) {
+        if !is_plain(&part) {
+            self.left.push(part);
+        }
+    }
+}
+
+/// What this thread knows of a type; Python is asked the first time.
+fn rule_of(class: &Bound<'_, PyType>) -> PyResult<Arc<Rule>> {
+    let generation = GENERATION.load(Ordering::Acquire);
+    let address = class.as_ptr() as usize;
+    let known = RULES.with_borrow_mut(|rules| {
+        if rules.generation == generation {
+            return Ok(rules.of.get(&address).cloned());
+        }
+        rules.generation = generation;
+        Err(std::mem::take(&mut rules.of))
+    });
+    match known {
+        Ok(Some(rule)) => return Ok(rule),
+        Ok(None) => {}
+        // Dropped here, where the rules are not borrowed: that may run Python.
+        Err(outdated) => drop(outdated),
+    }
+    let rule = Arc::new(ask(class)?);
+    RULES.with_borrow_mut(|rules| {
+        if rules.generation == generation {
+            rules.of.insert(address, Arc::clone(&rule));
+        }
+    });
+    Ok(rule)
+}
+
+#[cold]
+fn ask(class: &Bound<'_, PyType>) -> PyResult<Rule> {
+    static RULE_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let answer = errors::imported(class.py(), &RULE_OF, "remuda.capabilities.rules", "rule_of")?.call1((class,))?;
+    if let Ok(yes) = answer.extract::<bool>() {
+        return Ok(if yes { Rule::Yes } else { Rule::No });
+    }
+    if answer.is_callable() {
+        return Ok(Rule::Asks(answer.unbind()));
+    }
+    if let Ok(names) = answer.cast::<PyTuple>() {
+        return Ok(Rule::Fields(names.extract()?));
+    }
+    if answer.is_none() {
+        return Ok(Rule::Items);
+    }
+    Err(PyTypeError::new_err("expected a rule to be a bool, a tuple of names, None or a function"))
+}
+
+/// Whether an object can be sent as it is, or holds what would be moved with it.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+pub fn is_sendable(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(match examine(value)? {
+        Verdict::Sendable => true,
+        Verdict::Holds(isos) => isos.iter().all(|iso| iso.get().holds()),
+        Verdict::NotSendable => false,
+    })
+}
+
+/// Whether an object is immutable, all the way down: sendable, and without anything that would be moved.
+pub fn is_immutable(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(matches!(examine(value)?, Verdict::Sendable))
+}
+
+/// The layouts of the handles are learned from an object of each.
+pub fn learn_handles(py: Python<'_>) -> PyResult<()> {
+    drop(crate::alloc::new(py, Iso::holding(py.None()))?);
+    drop(crate::alloc::new(py, Val::of_immutable(py.None()))?);
+    Ok(())
+}

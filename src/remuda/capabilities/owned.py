@@ -1,0 +1,294 @@
+"""What stays with the agent that made it: `ref`, `trn`, and `box`, a view for reading."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import types
+import weakref
+from collections.abc import Iterator
+from typing import Any, Generic, NoReturn, TypeVar, overload
+
+from remuda import _kernel
+from remuda.capabilities.freezing import freeze
+from remuda.capabilities.rules import is_handle, register_handle
+from remuda.errors import CapabilityError, MovedError, WrongOwner
+
+__all__ = ["Box", "Ref", "Tracked", "Trn", "box", "ref", "trn"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+def _current() -> Any:
+    """Who runs here: the agent or task, or the thread where there is none."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident() if task is None else task
+
+
+class _Owner:
+    """Who made a handle."""
+
+    __slots__ = ("_name", "_who")
+
+    def __init__(self) -> None:
+        # What an agent's class makes while it is constructed is the agent's, which doesn't exist yet.
+        self._who: Any = None if _kernel._is_constructing() else self._of(_current())
+        self._name = "" if self._who is None else _name(_current())
+
+    @staticmethod
+    def _of(who: Any) -> Any:
+        return who if isinstance(who, int) else weakref.ref(who)
+
+    def check(self, handle: str) -> None:
+        """Raises `WrongOwner` unless the owner runs."""
+        who = _current()
+        if self._who is None:
+            self._who, self._name = self._of(who), _name(who)
+        owner = self._who if isinstance(self._who, int) else self._who()
+        if owner is not who and owner != who:
+            raise WrongOwner(
+                f"expected {self._name}, which made this {handle}, to use it, but {_name(who)} does: "
+                "send what it is about as a message, or make it an iso and give it away"
+            )
+
+
+def _name(who: Any) -> str:
+    if isinstance(who, int):
+        return f"thread {who}"
+    kind = "agent" if isinstance(who, _kernel.AgentRef) else "task"
+    return f"{kind} {who.get_name()}"
+
+
+class _Owned(Generic[T]):
+    """A handle that is of use to its owner only."""
+
+    __slots__ = ("__weakref__", "_object", "_owner")
+    _called = "handle"
+
+    def __init__(self, value: T, /) -> None:
+        if is_handle(value):
+            raise TypeError(
+                f"expected a bare object for {self._called}, got a handle of type {type(value).__name__}"
+            )
+        self._owner = _Owner()
+        self._object = value
+
+    @property
+    def value(self) -> T:
+        """The object.
+
+        Raises:
+            WrongOwner: Another agent, task or thread asks for it.
+        """
+        self._owner.check(self._called)
+        return self._object
+
+    @value.setter
+    def value(self, new: T) -> None:
+        self._owner.check(self._called)
+        self._object = new
+
+    # Only so that type checkers see, as for a list, that it can't be sent.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> NoReturn:
+        raise CapabilityError(f"expected a {self._called} to stay where it is, not to be copied")
+
+    def __deepcopy__(self, memo: Any) -> NoReturn:
+        self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        self.__copy__()
+
+    def __repr__(self) -> str:
+        try:
+            return f"{self._called}({self.value!r})"
+        except CapabilityError:
+            return f"<{self._called} of another>"
+
+
+@register_handle
+class Ref(_Owned[T]):
+    """Keeps a mutable object with the agent (or task, or thread) that made it: nobody else can get at it.
+
+    It can't be sent. An agent's state that is kept in one is safe from being shared by mistake.
+
+    Args:
+        value: The object.
+
+    Raises:
+        TypeError: It is a handle already.
+    """
+
+    __slots__ = ()
+    _called = "ref"
+
+
+Tracked = Ref
+
+
+@register_handle
+class Trn(_Owned[T]):
+    """A mutable object that only its owner writes, and that will be a val: `val(trn)`, or `share()`, freezes it."""
+
+    __slots__ = ("_gone",)
+    _called = "trn"
+
+    def __init__(self, value: T, /) -> None:
+        super().__init__(value)
+        self._gone = False
+
+    @property
+    def value(self) -> T:
+        """The object.
+
+        Raises:
+            WrongOwner: Another agent, task or thread asks for it.
+            MovedError: It was consumed or shared.
+        """
+        self._owner.check(self._called)
+        self._check_here()
+        return self._object
+
+    @value.setter
+    def value(self, new: T) -> None:
+        self._owner.check(self._called)
+        self._check_here()
+        self._object = new
+
+    def _check_here(self) -> None:
+        if self._gone:
+            raise MovedError(
+                "expected a trn that still holds its object, but this one was given away"
+            )
+
+    def _give_away(self) -> T:
+        value, self._gone = self.value, True
+        del self._object
+        return value
+
+    def _consume(self) -> Trn[T]:
+        return Trn(self._give_away())
+
+    def share(self) -> _kernel.Val[Any]:
+        """Freezes the object, and empties this handle.
+
+        Returns:
+            The val.
+
+        Raises:
+            NotSendable: Something in it can't be frozen; it stays.
+        """
+        shared = _kernel.val(freeze(self.value))
+        self._give_away()
+        return shared
+
+    def box(self) -> Box[T]:
+        """A view for reading."""
+        return Box(self.value)
+
+
+@register_handle
+class Box(Generic[T_co]):
+    """A view of an object for reading: attributes, items, length, iteration; what is mutable comes as a box again.
+
+    Methods can't be called through it, because nobody knows what they change.
+
+    Args:
+        value: The object.
+    """
+
+    __slots__ = ("__weakref__", "_object", "_owner")
+    _object: Any
+
+    def __init__(self, value: T_co, /) -> None:
+        object.__setattr__(self, "_owner", _Owner())
+        object.__setattr__(self, "_object", value)
+
+    def _seen(self) -> Any:
+        self._owner.check("box")
+        return self._object
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._seen(), name)
+        if isinstance(found, types.MethodType | types.BuiltinMethodType | types.MethodWrapperType):
+            raise CapabilityError(
+                f"expected to read through a box, not to call {name}: it may change the object"
+            )
+        return _viewed(found)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise CapabilityError(f"expected to read through a box, not to assign {name}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise CapabilityError(f"expected to read through a box, not to delete {name}")
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        raise CapabilityError(f"expected to read through a box, not to assign item {key!r}")
+
+    def __delitem__(self, key: object) -> NoReturn:
+        raise CapabilityError(f"expected to read through a box, not to delete item {key!r}")
+
+    def __getitem__(self, key: Any) -> Any:
+        return _viewed(self._seen()[key])
+
+    def __len__(self) -> int:
+        return len(self._seen())
+
+    def __bool__(self) -> bool:
+        return bool(self._seen())
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._seen()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (_viewed(item) for item in self._seen())
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._seen() == (other._seen() if isinstance(other, Box) else other))
+
+    __hash__ = None  # type: ignore[assignment]  # as what it shows: mutable
+
+    def __copy__(self) -> NoReturn:
+        raise CapabilityError(
+            "expected a box to stay where it is, not to be copied: freeze(x) makes a copy"
+        )
+
+    def __deepcopy__(self, memo: Any) -> NoReturn:
+        self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        self.__copy__()
+
+    def __repr__(self) -> str:
+        try:
+            return f"box({self._seen()!r})"
+        except WrongOwner:
+            return "<box of another>"
+
+
+def _viewed(value: Any) -> Any:
+    return value if _kernel.is_sendable(value) or isinstance(value, Box) else Box(value)
+
+
+def ref(value: T, /) -> Ref[T]:
+    """Keeps an object with the agent that runs this: see `Ref`."""
+    return Ref(value)
+
+
+def trn(value: T, /) -> Trn[T]:
+    """Keeps an object that is being made, to be a val in the end: see `Trn`."""
+    return Trn(value)
+
+
+@overload
+def box(value: Trn[T] | Ref[T], /) -> Box[T]: ...
+@overload
+def box(value: T, /) -> Box[T]: ...
+def box(value: Any, /) -> Box[Any]:
+    """A view of an object for reading: see `Box`."""
+    return Box(value.value if isinstance(value, Trn | Ref) else value)

@@ -1,0 +1,315 @@
+"""How objects of each type are frozen, one level at a time; `freezing` walks from level to level.
+
+A type's plan is one of:
+
+    Leaf        nothing inside to look at: kept as it is, copied, or refused
+    Container   taken apart into a tuple of parts, and built from the frozen parts
+    Record      an instance with attributes (see `records`), copied by filling an empty one
+
+Plans keep no references to the types that they are for, so that classes made at run time can go.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import datetime
+import operator
+import reprlib
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from remuda._kernel import FrozenDict
+from remuda.capabilities import records
+from remuda.capabilities.records import Record, Refused
+from remuda.capabilities.rules import is_immutable_type
+
+__all__ = ["BUILTIN", "Container", "Leaf", "Plan", "frozen_mapping", "plan_of"]
+
+frozen_mapping: Any = getattr(builtins, "frozendict", FrozenDict)
+
+
+class Leaf:
+    """A type whose instances are not looked into.
+
+    Attributes:
+        freeze: Gives the frozen object, or raises `Refused`.
+    """
+
+    __slots__ = ("freeze",)
+
+    def __init__(self, freeze: Callable[[Any], Any]) -> None:
+        self.freeze = freeze
+
+
+class Container:
+    """A type whose instances consist of their parts.
+
+    Attributes:
+        snapshot: Makes the immutable container of the same parts, which is frozen if they all are.
+        parts: Gives the parts of a snapshot.
+        build: Makes the frozen object of the object and its frozen parts.
+        label: Gives what stands before and after an object's path in the path of one of its parts.
+        immutable: Whether an object that has only frozen parts is frozen itself.
+    """
+
+    __slots__ = ("build", "immutable", "label", "parts", "snapshot")
+
+    def __init__(
+        self,
+        snapshot: Callable[[Any], Any],
+        parts: Callable[[Any], tuple[Any, ...]],
+        build: Callable[[Any, tuple[Any, ...]], Any],
+        label: Callable[[Any, tuple[Any, ...], int], tuple[str, str]],
+        immutable: bool = False,
+    ) -> None:
+        self.snapshot = snapshot
+        self.parts = parts
+        self.build = build
+        self.label = label
+        self.immutable = immutable
+
+
+Plan = Leaf | Container | Record
+
+_plans: WeakKeyDictionary[type, Plan] = WeakKeyDictionary()
+
+
+def plan_of(cls: type) -> Plan:
+    """How to freeze instances of this very type.
+
+    Raises:
+        Refused: If they can't be.
+    """
+    plan = BUILTIN.get(cls) or _plans.get(cls)
+    if plan is None:
+        plan = _plans[cls] = _find(cls)
+    return plan
+
+
+def _find(cls: type) -> Plan:
+    if is_immutable_type(cls):
+        return _KEEP
+    if issubclass(cls, tuple):
+        return _tuple_class(cls)
+    record = records.find(cls)
+    if record is not None:
+        return record
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if cls is numpy.ndarray:
+            return Leaf(_array)
+        if issubclass(cls, numpy.generic) and not issubclass(cls, numpy.void):
+            return _KEEP
+        if issubclass(cls, numpy.dtype):
+            return Leaf(_dtype)
+    raise Refused(_advice(cls))
+
+
+def _keep(obj: Any) -> Any:
+    return obj
+
+
+# Sequences and sets
+
+
+def _item(_obj: Any, _parts: tuple[Any, ...], index: int) -> tuple[str, str]:
+    return "", f"[{index}]"
+
+
+def _member(_obj: Any, _parts: tuple[Any, ...], index: int) -> tuple[str, str]:
+    return "list(", f")[{index}]"
+
+
+def _as_tuple(_obj: Any, parts: tuple[Any, ...]) -> Any:
+    return parts
+
+
+def _as_frozenset(_obj: Any, parts: tuple[Any, ...]) -> Any:
+    return frozenset(parts)
+
+
+def _tuple_class(cls: type) -> Plan:
+    """NamedTuples, and the tuples of the interpreter with names such as `os.stat_result`."""
+    if cls.__dictoffset__ != 0:
+        text = f"give {cls.__qualname__} `__slots__ = ()`, so that it takes no attributes"
+        raise Refused(text)
+    fields = getattr(cls, "_fields", None)
+    if isinstance(fields, tuple):
+
+        def label(_obj: Any, _parts: tuple[Any, ...], index: int) -> tuple[str, str]:
+            return "", f".{fields[index]}" if index < len(fields) else f"[{index}]"
+
+        return Container(_keep, tuple, _same_tuple_class, label, immutable=True)
+    return Container(_keep, tuple, _only_as_it_is, _item, immutable=True)
+
+
+def _same_tuple_class(obj: Any, parts: tuple[Any, ...]) -> Any:
+    return tuple.__new__(type(obj), parts)
+
+
+def _only_as_it_is(obj: Any, _parts: tuple[Any, ...]) -> Any:
+    name = type(obj).__qualname__
+    raise Refused(f"make a {name} of immutable items, or a NamedTuple")
+
+
+# Mappings
+
+
+def _keys_and_values(obj: Mapping[Any, Any]) -> tuple[Any, ...]:
+    return (*obj, *obj.values())
+
+
+def _as_mapping(_obj: Any, parts: tuple[Any, ...]) -> Any:
+    half = len(parts) // 2
+    return frozen_mapping(zip(parts[:half], parts[half:], strict=True))
+
+
+def _key(_obj: Any, parts: tuple[Any, ...], index: int) -> tuple[str, str]:
+    half = len(parts) // 2
+    if index < half:
+        return "list(", f")[{index}]"
+    try:
+        return "", f"[{reprlib.repr(parts[index - half])}]"
+    except Exception:
+        return "list(", f".values())[{index - half}]"
+
+
+# Slices
+
+
+def _ends(obj: slice[Any, Any, Any]) -> tuple[Any, ...]:
+    return obj.start, obj.stop, obj.step
+
+
+def _as_slice(_obj: Any, parts: tuple[Any, ...]) -> Any:
+    return slice(*parts)
+
+
+def _end(_obj: Any, _parts: tuple[Any, ...], index: int) -> tuple[str, str]:
+    return "", (".start", ".stop", ".step")[index]
+
+
+# Leaves
+
+
+def _view(obj: memoryview) -> bytes:
+    try:
+        return obj.tobytes()
+    except ValueError as error:  # it was released
+        raise Refused("freeze the memoryview before it is released") from error
+
+
+def _function(obj: types.FunctionType) -> Any:
+    """A function, unless it shares variables with the function that made it."""
+    if obj.__closure__ is None:
+        return obj
+    found: Any = sys.modules.get(obj.__module__)
+    for name in obj.__qualname__.split("."):
+        found = getattr(found, name, None)
+    if found is obj:  # wrapped by a decorator
+        return obj
+    names = ", ".join(obj.__code__.co_freevars)
+    text = f"move {obj.__name__} to the module's level and give it as arguments what it takes from around it: {names}"
+    raise Refused(text)
+
+
+def _bound(obj: Any) -> Any:
+    """A builtin function, or a method of a class; both are bound to something."""
+    owner = obj.__self__
+    if owner is None or isinstance(owner, type | types.ModuleType):
+        return obj
+    raise Refused("send the object and call its method there")
+
+
+def _read_only(array: Any) -> bool:
+    ndarray = sys.modules["numpy"].ndarray
+    while isinstance(array, ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None or type(array) is bytes
+
+
+def _array(obj: Any) -> Any:
+    if obj.dtype.hasobject:
+        raise Refused("turn the array of Python objects into a list first: obj.tolist()")
+    if _read_only(obj):
+        return obj
+    copy = obj.copy(order="K")
+    copy.setflags(write=False)
+    return copy
+
+
+def _dtype(obj: Any) -> Any:
+    if obj.names is None and obj.metadata is None and not obj.hasobject:
+        return obj
+    raise Refused("send the dtype's description: dtype.descr")
+
+
+_KEEP = Leaf(_keep)
+_MAPPING = Container(frozen_mapping, _keys_and_values, _as_mapping, _key)
+_LIST = Container(tuple, tuple, _as_tuple, _item)
+
+BUILTIN: dict[type, Plan] = {
+    list: _LIST,
+    tuple: Container(_keep, tuple, _as_tuple, _item, immutable=True),
+    collections.deque: _LIST,
+    set: Container(frozenset, tuple, _as_frozenset, _member),
+    frozenset: Container(_keep, tuple, _as_frozenset, _member, immutable=True),
+    dict: _MAPPING,
+    collections.OrderedDict: _MAPPING,
+    collections.defaultdict: _MAPPING,
+    collections.Counter: _MAPPING,
+    types.MappingProxyType: _MAPPING,
+    FrozenDict: Container(_keep, _keys_and_values, _as_mapping, _key, immutable=True),
+    frozen_mapping: Container(_keep, _keys_and_values, _as_mapping, _key, immutable=True),
+    slice: Container(_keep, _ends, _as_slice, _end, immutable=True),
+    bytearray: Leaf(bytes),
+    memoryview: Leaf(_view),
+    types.FunctionType: Leaf(_function),
+    types.BuiltinFunctionType: Leaf(_bound),
+    types.MethodType: Leaf(_bound),
+    datetime.datetime: _KEEP,
+    datetime.time: _KEEP,
+    types.MethodDescriptorType: _KEEP,
+    types.WrapperDescriptorType: _KEEP,
+    types.ClassMethodDescriptorType: _KEEP,
+    operator.attrgetter: _KEEP,
+    operator.itemgetter: _KEEP,
+}
+
+
+# Refusals
+
+
+def _named(*places: tuple[str, str]) -> tuple[type, ...]:
+    """Those of these classes whose modules are loaded: objects of the others there are none."""
+    found = (getattr(sys.modules.get(module), name, None) for module, name in places)
+    return tuple(cls for cls in found if isinstance(cls, type))
+
+
+def _advice(cls: type) -> str:
+    """What to do instead of freezing an instance of a type that can't be frozen."""
+    name = cls.__qualname__
+    if issubclass(cls, types.CoroutineType):
+        return "send the function and its arguments, and call it there"
+    if issubclass(cls, types.ModuleType):
+        return "send its name, and import it there"
+    if issubclass(cls, _named(("_io", "_IOBase"))):
+        return "send its path and open it there, or hand it over with iso(x)"
+    if issubclass(cls, _named(("_socket", "socket"))):
+        return "hand it over with iso(x)"
+    if cls.__module__ in {"_thread", "threading", "asyncio.locks"}:
+        return "let one agent own what the lock guards, and send it messages"
+    if hasattr(cls, "__next__") or hasattr(cls, "__anext__"):
+        return "send what it gives, as a tuple"
+    if issubclass(cls, list | dict | set | frozenset | bytearray | collections.deque):
+        return "turn it into a plain one first, or hand it over with iso(x)"
+    return (
+        f"make {name} a frozen dataclass, call register_immutable({name}) if it never changes, "
+        f"or hand it over with iso(x)"
+    )

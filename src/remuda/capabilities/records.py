@@ -1,0 +1,419 @@
+"""Frozen copies of instances with attributes: dataclasses, attrs classes, msgspec structs and pydantic models.
+
+An instance of a frozen class is copied to that class. Any other is copied to a *frozen subclass* of its class, made
+here once for each class. To who asks an instance for its `__class__`, it is one of the class itself: that is how
+dataclasses and attrs classes compare, show and replace, so that a frozen copy equals what it was made of, and
+`dataclasses.replace` of it makes a new object that can be changed. `type(x)` tells the truth.
+
+What keeps a frozen copy as it is: `__setattr__`, `__delattr__`, `__init__` and `__setstate__` raise, and `__dict__` is
+a copy. Only a pickle of it comes with a way to fill an empty one.
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+import dataclasses
+import functools
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from typing import Any, NoReturn
+from weakref import WeakKeyDictionary, WeakSet, ref
+
+from remuda._kernel import FrozenDict
+
+__all__ = ["Record", "Refused", "find", "is_frozen_copy"]
+
+# Where attrs keeps the hash of an instance. Not copied, since the hash is that of the fields.
+_CACHED_HASH = "_attrs_cached_hash"
+
+# pydantic's note of which fields were given: not a part of the value, and a set.
+_FIELDS_SET = "__pydantic_fields_set__"
+# What it keeps of fields that the model doesn't have; its serializer wants a dict.
+_EXTRA = "__pydantic_extra__"
+
+State = tuple[tuple[str, ...], tuple[Any, ...]]
+
+_frozen_classes: WeakKeyDictionary[type, ref[type]] = WeakKeyDictionary()
+_made_here: WeakSet[type] = WeakSet()
+
+
+class Refused(Exception):
+    """Something can't be frozen. The text says what to do instead."""
+
+
+class Record:
+    """How to copy instances of a class.
+
+    Attributes:
+        immutable: Whether the class is frozen, so that an instance with frozen attributes is frozen too.
+        state: Gives the names of an instance's attributes, and their values.
+        empty: Makes an instance like the one given, without attributes.
+        fill: Gives such an instance its attributes.
+    """
+
+    __slots__ = ("empty", "fill", "immutable", "state")
+
+    def __init__(
+        self,
+        immutable: bool,
+        state: Callable[[Any], State],
+        empty: Callable[[Any], Any],
+        fill: Callable[[Any, tuple[str, ...], tuple[Any, ...]], None],
+    ) -> None:
+        self.immutable = immutable
+        self.state = state
+        self.empty = empty
+        self.fill = fill
+
+
+def find(cls: type) -> Record | None:
+    """How to copy instances of a class, or None if it is of no kind that is known here."""
+    if _is_struct(cls):
+        if cls.__struct_config__.frozen and cls.__dictoffset__ == 0:  # type: ignore[attr-defined]
+            return Record(True, _struct_state, copy.copy, _fill_struct)
+        return Record(False, _struct_state, _empty_struct, _fill_struct)
+    own = vars(cls)
+    if _is_pydantic(cls):
+        config: Any = cls.model_config  # type: ignore[attr-defined]
+        private: Any = cls.__private_attributes__  # type: ignore[attr-defined]
+        frozen = bool(config.get("frozen")) and not private
+        if frozen:
+            return Record(True, _model_state, _empty_model, _fill)
+    elif dataclasses.is_dataclass(cls):
+        # A subclass that is no dataclass itself takes any attribute.
+        params: Any = own.get("__dataclass_params__")
+        frozen = params is not None and params.frozen
+    elif hasattr(cls, "__attrs_attrs__"):
+        setter = getattr(cls.__setattr__, "__name__", "")
+        frozen = "__attrs_attrs__" in own and setter == "_frozen_setattrs"
+    else:
+        return None
+    if frozen:
+        return Record(True, _state, _empty_like, _fill)
+    return Record(False, _plain_state, _empty_frozen, _fill)
+
+
+def is_frozen_copy(cls: type) -> bool:
+    """Whether the class is one that was made here."""
+    return cls in _made_here
+
+
+def _is_pydantic(cls: type) -> bool:
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and issubclass(cls, pydantic.BaseModel)
+
+
+# Instances whose attributes are in a dict, in slots, or in both
+
+
+class _Layout:
+    """Where a class keeps attributes, by places in its `__mro__`: without a reference to the class or its parents.
+
+    Attributes:
+        slots: In which of the classes each slot is.
+        dict_at: Which of them gives the dict of an instance; None if instances have none.
+        cached: The names of cached properties.
+    """
+
+    __slots__ = ("cached", "dict_at", "slots")
+
+    def __init__(self, cls: type) -> None:
+        self.slots: dict[str, int] = {}
+        self.dict_at: int | None = None
+        found: dict[str, Any] = {}
+        for at in reversed(range(len(cls.__mro__))):
+            for name, value in vars(cls.__mro__[at]).items():
+                found[name] = value
+                if type(value) is types.MemberDescriptorType:
+                    self.slots[name] = at
+                elif name == "__dict__" and type(value) is types.GetSetDescriptorType:
+                    self.dict_at = at
+        self.cached = frozenset(n for n, v in found.items() if type(v) is functools.cached_property)
+
+
+_layouts: WeakKeyDictionary[type, _Layout] = WeakKeyDictionary()
+
+
+def _layout(cls: type) -> _Layout:
+    layout = _layouts.get(cls)
+    if layout is None:
+        layout = _layouts[cls] = _Layout(cls)
+    return layout
+
+
+def _slot(cls: type, layout: _Layout, name: str) -> Any:
+    return cls.__mro__[layout.slots[name]].__dict__[name]
+
+
+def _dict_of(obj: Any, layout: _Layout | None = None) -> dict[str, Any]:
+    """The dict that the attributes are in, whatever `__dict__` says; an empty one if there is none."""
+    cls = type(obj)
+    at = (layout or _layout(cls)).dict_at
+    if at is None:
+        return {}
+    attributes: dict[str, Any] = cls.__mro__[at].__dict__["__dict__"].__get__(obj)
+    return attributes
+
+
+def _state(obj: Any) -> State:
+    return _read(obj, _layout(type(obj)))
+
+
+def _read(obj: Any, layout: _Layout) -> State:
+    state: dict[str, Any] = {}
+    for name in layout.slots:
+        try:
+            state[name] = _slot(type(obj), layout, name).__get__(obj)
+        except AttributeError:
+            continue  # never set
+    state.update(_dict_of(obj, layout))
+    if _CACHED_HASH in state:
+        state[_CACHED_HASH] = None
+    return tuple(state), tuple(state.values())
+
+
+def _plain_state(obj: Any) -> State:
+    """The state without what cached properties have computed, which in a frozen copy compute it each time."""
+    layout = _layout(type(obj))
+    names, values = _read(obj, layout)
+    if layout.cached.isdisjoint(names):
+        return names, values
+    kept = {n: v for n, v in zip(names, values, strict=True) if n not in layout.cached}
+    return tuple(kept), tuple(kept.values())
+
+
+def _empty_like(obj: Any) -> Any:
+    return _empty(type(obj))
+
+
+def _empty_frozen(obj: Any) -> Any:
+    return _empty(_frozen_class(type(obj)))
+
+
+def _empty(cls: type) -> Any:
+    try:
+        return object.__new__(cls)
+    except TypeError as error:  # a part of it is in C, where it can't be seen
+        raise Refused(f"hand it over with iso(x): {error}") from error
+
+
+def _fill(obj: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+    cls = type(obj)
+    layout = _layout(cls)
+    attributes = {}
+    for name, value in zip(names, values, strict=True):
+        if name in layout.slots:
+            _slot(cls, layout, name).__set__(obj, value)
+        else:
+            attributes[name] = value
+    if attributes:
+        _dict_of(obj, layout).update(attributes)
+
+
+# pydantic models of frozen classes
+
+
+def _model_state(obj: Any) -> State:
+    names, values = _state(obj)
+    kept = {name: value for name, value in zip(names, values, strict=True) if name != _FIELDS_SET}
+    return tuple(kept), tuple(kept.values())
+
+
+def _empty_model(obj: Any) -> Any:
+    made = _empty(type(obj))
+    object.__setattr__(made, _FIELDS_SET, set(obj.model_fields_set))
+    return made
+
+
+def _copy_model(self: Any, **arguments: Any) -> Any:
+    """A frozen copy's `model_copy`, which makes a model that can be changed."""
+    cls = self.__class__
+    made = _empty(cls)
+    names, values = _state(self)
+    slots = _layout(cls).slots
+    own: list[Any] = []
+    for name, value in zip(names, values, strict=True):
+        if name == _FIELDS_SET:
+            own.append(set(value))
+        else:
+            own.append(dict(value) if name in slots and value else value)
+    _fill(made, names, tuple(own))
+    return cls.model_copy(made, **arguments)
+
+
+def _dump(method: str) -> Callable[..., Any]:
+    """A frozen copy's `model_dump` or `model_dump_json`, which don't warn of a tuple where a list was expected."""
+
+    def dump(self: Any, **arguments: Any) -> Any:
+        arguments = {"warnings": False, "fallback": _thawed, **arguments}
+        return getattr(self.__class__, method)(self, **arguments)
+
+    return dump
+
+
+def _thawed(obj: Any) -> Any:
+    if isinstance(obj, FrozenDict):
+        return dict(obj)
+    raise TypeError(f"expected what pydantic can serialize, got a {type(obj).__qualname__}")
+
+
+def _extra(self: Any) -> _Snapshot | None:
+    cls = self.__class__
+    extra = _slot(cls, _layout(cls), _EXTRA).__get__(self)
+    return None if extra is None else _Snapshot(extra)
+
+
+# msgspec structs
+
+
+def _is_struct(cls: type) -> bool:
+    msgspec = sys.modules.get("msgspec")
+    return msgspec is not None and issubclass(cls, msgspec.Struct)
+
+
+def _struct_state(obj: Any) -> State:
+    names = tuple(name for name in obj.__struct_fields__ if hasattr(obj, name))
+    values = tuple(getattr(obj, name) for name in names)
+    attributes = _dict_of(obj)
+    return (*names, *attributes), (*values, *attributes.values())
+
+
+def _empty_struct(obj: Any) -> Any:
+    return _made(type(obj))
+
+
+def _fill_struct(obj: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+    set_field = sys.modules["msgspec"].structs.force_setattr
+    fields = set(obj.__struct_fields__)
+    for name, value in zip(names, values, strict=True):
+        if name in fields:
+            set_field(obj, name, value)
+        else:
+            _dict_of(obj)[name] = value
+
+
+# Frozen subclasses
+
+
+class _Snapshot(dict[str, Any]):
+    """The `__dict__` of a frozen copy: itself a copy, which says so to who tries to change it."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError("expected the attributes of a frozen copy to be only read")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]  # narrower
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def _frozen_class(cls: type) -> type:
+    """The frozen subclass of a class. It lives while something uses it."""
+    known = _frozen_classes.get(cls)
+    made = known() if known is not None else None
+    if made is None:
+        try:
+            made = _make_class(cls)
+        except Exception as error:
+            text = f"let {cls.__qualname__} have a subclass: {type(error).__name__}: {error}"
+            raise Refused(text) from error
+        _made_here.add(made)
+        _frozen_classes[cls] = ref(made)
+    return made
+
+
+def _make_class(cls: type) -> type:
+    def refuse(_self: Any, name: str, *_value: Any) -> NoReturn:
+        raise FrozenInstanceError(f"{message}: {name!r}")
+
+    def refuse_all(_self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise FrozenInstanceError(message)
+
+    def same(self: Any, *_memo: Any) -> Any:
+        return self
+
+    def reduce(self: Any, _protocol: int = 0) -> tuple[Any, ...]:
+        state = _struct_state(self) if is_struct else _state(self)
+        return _made, (cls,), state, None, None, _restore
+
+    def attributes(self: Any) -> _Snapshot:
+        return _Snapshot(_dict_of(self))
+
+    message = f"expected a {cls.__qualname__} that can change, got a frozen one"
+    is_struct = _is_struct(cls)
+    namespace: dict[str, Any] = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        "__setattr__": refuse,
+        "__delattr__": refuse,
+        "__setstate__": refuse_all,
+        "__copy__": same,
+        "__deepcopy__": same,
+        "__reduce__": reduce,
+        "__reduce_ex__": reduce,
+    }
+    if cls.__dictoffset__ != 0:
+        namespace["__dict__"] = property(attributes)
+    for name in _layout(cls).cached:
+        namespace[name] = property(getattr(cls, name).func)
+    if is_struct:
+        # Made by its own constructor, and filled later.
+        namespace["__post_init__"] = lambda _self: None
+        del namespace["__setattr__"], namespace["__delattr__"]
+        keywords = {"frozen": True}
+        return types.new_class(cls.__name__, (cls,), keywords, lambda body: body.update(namespace))
+    namespace |= {
+        "__slots__": (),
+        "__init__": refuse_all,
+        "__class__": property(lambda _self: cls),
+    }
+    hashed = _hashed(cls)
+    if hashed is not None:
+        namespace["__hash__"] = lambda self: hash(tuple(getattr(self, name) for name in hashed))
+    if _is_pydantic(cls):
+        namespace["model_copy"] = _copy_model
+        namespace["model_dump"] = _dump("model_dump")
+        namespace["model_dump_json"] = _dump("model_dump_json")
+        if isinstance(getattr(cls, _EXTRA), types.MemberDescriptorType):
+            namespace[_EXTRA] = property(_extra)
+        # Not by pydantic, which would build the schema of the class again: it inherits that.
+        return abc.ABCMeta.__new__(type(cls), cls.__name__, (cls,), namespace)
+    return types.new_class(cls.__name__, (cls,), exec_body=lambda body: body.update(namespace))
+
+
+def _hashed(cls: Any) -> list[str] | None:
+    """The fields to hash, if a class has no hash because it can change.
+
+    Not if its equality isn't that of the library: a hash could contradict it.
+    """
+    if cls.__hash__ is not None:
+        return None
+    code = getattr(cls.__eq__, "__code__", None)
+    if dataclasses.is_dataclass(cls):
+        if code is None or not code.co_qualname.startswith("__create_fn__"):
+            return None
+        return [
+            f.name for f in dataclasses.fields(cls) if (f.compare if f.hash is None else f.hash)
+        ]
+    if _is_pydantic(cls):
+        return list(cls.model_fields) if cls.__eq__.__module__.startswith("pydantic.") else None
+    if code is None or not code.co_filename.startswith("<attrs generated"):
+        return None
+    return [a.name for a in cls.__attrs_attrs__ if (a.eq if a.hash is None else a.hash)]
+
+
+def _made(cls: Any) -> Any:
+    """An empty frozen copy, which a pickle fills by `_restore`."""
+    made = _frozen_class(cls)
+    return made(**dict.fromkeys(cls.__struct_fields__)) if _is_struct(cls) else _empty(made)
+
+
+def _restore(obj: Any, state: State) -> None:
+    (_fill_struct if _is_struct(type(obj)) else _fill)(obj, *state)

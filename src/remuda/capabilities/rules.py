@@ -1,0 +1,386 @@
+"""What may be sent as it is: the rules for types, which the kernel asks for once a type, and the error for the rest."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+import enum
+import re
+import sys
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from remuda import _kernel
+from remuda.capabilities.records import is_frozen_copy
+from remuda.errors import NotSendable
+
+__all__ = [
+    "ATOMS",
+    "is_handle",
+    "is_immutable_type",
+    "rebuilt",
+    "refusal",
+    "register_handle",
+    "register_immutable",
+    "rule_of",
+]
+
+T = TypeVar("T")
+
+Rule = bool | tuple[str, ...] | None | Callable[[Any], bool | tuple[Any, ...]]
+"""True or False; the names of the attributes that decide; None for those that are as their items; or a function, which
+tells of an object True, False, or what is to be looked at instead."""
+
+
+ATOMS: Final = frozenset(
+    {
+        type(None),
+        type(...),
+        type(NotImplemented),
+        object,
+        bool,
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        range,
+        re.Pattern,
+        types.CodeType,
+        types.MethodDescriptorType,
+        types.WrapperDescriptorType,
+        types.ClassMethodDescriptorType,
+        _kernel.AgentRef,
+        _kernel.Runtime,
+        _kernel.Tag,
+        _kernel.Val,
+    }
+)
+"""Types whose objects can't be changed and hold nothing that can, and addresses."""
+
+_ATOMS_ELSEWHERE: Final = frozenset(
+    {
+        ("datetime", "date"),
+        ("datetime", "timedelta"),
+        ("datetime", "timezone"),
+        ("decimal", "Decimal"),
+        ("fractions", "Fraction"),
+        ("ipaddress", "IPv4Address"),
+        ("ipaddress", "IPv4Network"),
+        ("ipaddress", "IPv6Address"),
+        ("ipaddress", "IPv6Network"),
+        ("pathlib", "PosixPath"),
+        ("pathlib", "PurePosixPath"),
+        ("pathlib", "PureWindowsPath"),
+        ("pathlib", "WindowsPath"),
+        ("uuid", "UUID"),
+        ("zoneinfo", "ZoneInfo"),
+    }
+)
+"""More of them, in modules that nobody may have imported."""
+
+_registered: weakref.WeakSet[type] = weakref.WeakSet()
+
+
+def register_immutable(kind: type[T]) -> type[T]:
+    """Says that the objects of a class are immutable, all the way down, so that they may be sent as they are.
+
+    Nothing checks it: whoever calls this answers for it. It doesn't hold for subclasses.
+
+    Args:
+        kind: The class.
+
+    Returns:
+        The class, so that this can be a decorator.
+
+    Raises:
+        TypeError: It is no class.
+
+    Examples:
+        >>> import remuda
+        >>> @remuda.register_immutable
+        ... class Point:
+        ...     def __init__(self, x: int, y: int) -> None:
+        ...         self._x, self._y = x, y
+        >>> remuda.is_sendable(Point(1, 2))
+        True
+    """
+    if not isinstance(kind, type):
+        raise TypeError(f"expected a class to register, got {kind!r}")
+    _registered.add(kind)
+    _kernel._forget_rules()
+    return kind
+
+
+def is_immutable_type(kind: type) -> bool:
+    """Whether the objects of a type can't be changed, and hold nothing that can, whatever they are.
+
+    Args:
+        kind: The type.
+    """
+    if kind in _registered or issubclass(kind, type | enum.Enum) or is_frozen_copy(kind):
+        return True
+    if issubclass(kind, _kernel.Runtime):
+        return True
+    # Since 3.13 paths come from a module inside pathlib.
+    place = kind.__module__.partition(".")[0]
+    if (place, kind.__qualname__) in _ATOMS_ELSEWHERE:
+        return getattr(sys.modules.get(place), kind.__qualname__, None) is kind
+    if _is_numpy(kind, "generic"):
+        return not _is_numpy(kind, "void")
+    # A class that adds no place to keep anything to an immutable one: no `__dict__`, no slots, nothing in C.
+    root = next((base for base in kind.__mro__ if base in ATOMS), object)
+    weak = 8 if kind.__weakrefoffset__ > 0 else 0
+    return kind.__dictoffset__ == 0 and kind.__basicsize__ - root.__basicsize__ in {0, weak}
+
+
+def _is_function_sendable(function: types.FunctionType) -> bool | tuple[Any, ...]:
+    """A function of a module belongs to the module; another one is what it has caught."""
+    if "<locals>" not in function.__qualname__:
+        return True
+    if function.__closure__ or function.__dict__:
+        return False
+    return (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+
+
+def _is_builtin_sendable(function: types.BuiltinFunctionType) -> bool | tuple[Any, ...]:
+    bound_to = function.__self__
+    return True if isinstance(bound_to, types.ModuleType | type | None) else (bound_to,)
+
+
+def _is_array_sendable(array: Any) -> bool:
+    """An array that can't be written, nor seen through any other that can."""
+    if array.dtype.hasobject:
+        return False
+    while type(array) is sys.modules["numpy"].ndarray:
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None or type(array) is bytes
+
+
+def _is_view_sendable(view: memoryview) -> bool:
+    return view.readonly and type(view.obj) is bytes
+
+
+_BY_OBJECT: Final[dict[type, Callable[[Any], bool | tuple[Any, ...]]]] = {
+    types.FunctionType: _is_function_sendable,
+    types.BuiltinFunctionType: _is_builtin_sendable,
+    types.MethodType: lambda method: (method.__self__, method.__func__),
+    types.MethodWrapperType: lambda method: (method.__self__,),
+    slice: lambda it: (it.start, it.stop, it.step),
+    datetime.datetime: lambda it: (it.tzinfo,),
+    datetime.time: lambda it: (it.tzinfo,),
+    memoryview: _is_view_sendable,
+    _kernel.Request: lambda request: (request.message,),
+    _kernel.FrozenDict: lambda it: (*it.keys(), *it.values()),
+}
+
+
+def rule_of(kind: type) -> Rule:
+    """The rule for the objects of a type. The kernel remembers it, until the type dies.
+
+    Args:
+        kind: The type.
+
+    Returns:
+        See `Rule`.
+    """
+    _watch(kind)
+    return _find(kind)
+
+
+def _find(kind: type) -> Rule:
+    if kind in ATOMS:
+        return True
+    if (by_object := _BY_OBJECT.get(kind)) is not None:
+        return by_object
+    if issubclass(kind, tuple | frozenset):
+        base: type = tuple if issubclass(kind, tuple) else frozenset
+        return kind in _registered or (False if _has_attributes(kind, base) else None)
+    if is_immutable_type(kind):
+        return True
+    if (names := _frozen_fields(kind)) is not None:
+        return names
+    if _is_numpy(kind, "ndarray") and kind.__module__ == "numpy":
+        return _is_array_sendable
+    return False
+
+
+def _has_attributes(kind: type, base: type) -> bool:
+    """Whether the objects of a subclass can have attributes that those of the base have not."""
+    return kind.__dictoffset__ != base.__dictoffset__ or any(
+        parent.__dict__.get("__slots__") for parent in kind.__mro__ if parent is not base
+    )
+
+
+def _is_numpy(kind: type, name: str) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and issubclass(kind, getattr(numpy, name))
+
+
+def _frozen_fields(kind: type) -> tuple[str, ...] | None:
+    """The fields of a class that can't be assigned to; None, if it is no such class."""
+    own = kind.__dict__
+    parameters = own.get("__dataclass_params__")
+    if parameters is not None:
+        return (
+            tuple(field.name for field in dataclasses.fields(kind)) if parameters.frozen else None
+        )
+    if "__attrs_attrs__" in own:
+        frozen = getattr(kind.__setattr__, "__name__", "") == "_frozen_setattrs"
+        return tuple(field.name for field in own["__attrs_attrs__"]) if frozen else None
+    structure = getattr(kind, "__struct_config__", None)
+    if structure is not None:
+        return tuple(kind.__struct_fields__) if structure.frozen else None  # type: ignore[attr-defined]  # msgspec's
+    if hasattr(kind, "__pydantic_fields__") and hasattr(kind, "model_config"):
+        frozen = kind.model_config.get("frozen") and not getattr(
+            kind, "__private_attributes__", None
+        )
+        return (*kind.__pydantic_fields__, "__pydantic_extra__") if frozen else None
+    return None
+
+
+_watched: dict[weakref.ref[type], None] = {}
+
+
+def _watch(kind: type) -> None:
+    """When a type dies, another one may get its address: the kernel forgets what it knew."""
+    _watched[weakref.ref(kind, _gone)] = None
+
+
+def _gone(reference: weakref.ref[type]) -> None:
+    _kernel._forget_rules()
+    _watched.pop(reference, None)
+
+
+_HANDLES: Final[set[type]] = {_kernel.Iso, _kernel.Val, _kernel.Tag, _kernel.Unchecked}
+
+
+def register_handle(kind: type[T]) -> type[T]:
+    """Says that a class is one of handles, and not of what they hold."""
+    _HANDLES.add(kind)
+    return kind
+
+
+def is_handle(value: Any) -> bool:
+    """Whether it is a handle, and not what one could hold."""
+    return type(value) in _HANDLES
+
+
+def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]] | None:
+    """What a sendable object is made of, with the path to each; None, if it is not sendable for itself."""
+    rule = _find(type(value))
+    if rule is True or type(value) in (_kernel.Iso, _kernel.Val):
+        return iter(())
+    if rule is False:
+        return None
+    if rule is None:
+        fields = getattr(value, "_fields", None)
+        if isinstance(fields, tuple) and len(fields) == len(value):
+            return ((item, f"{path}.{name}") for name, item in zip(fields, value, strict=True))
+        return ((item, f"{path}[{index}]") for index, item in enumerate(value))
+    if isinstance(rule, tuple):
+        return ((getattr(value, name), f"{path}.{name}") for name in rule if hasattr(value, name))
+    answer = rule(value)
+    if isinstance(answer, tuple):
+        return ((part, f"part of {path}") for part in answer)
+    return iter(()) if answer else None
+
+
+def refusal(value: Any, what: str) -> NotSendable:
+    """The error of a message that may not be sent, or of what can't be a val.
+
+    Args:
+        value: The message.
+        what: What it is: "message", "argument", "answer", "result" or "val".
+
+    Returns:
+        The error, which names the part that is to blame, and says what to write instead.
+    """
+    left = [(value, what)]
+    culprit, path = left[0]
+    while left:
+        culprit, path = left.pop()
+        if what == "val" and type(culprit) is _kernel.Iso:
+            break
+        parts = _parts(culprit, path)
+        if parts is None:
+            break
+        left.extend(parts)
+    kind = type(culprit).__qualname__
+    if type(culprit).__module__ != "builtins":
+        kind = f"{type(culprit).__module__}.{kind}"
+    safe = "that nobody can change" if what == "val" else "that is safe to share"
+    text = f"expected {_article(what)} {what} {safe}, got {path} of type {kind}, {_advice(culprit, what)}"
+    return NotSendable(text, value=culprit, path=path, message=value)
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def _advice(culprit: Any, what: str) -> str:
+    if type(culprit) is _kernel.Iso:
+        return "which one owner alone may have: send the iso itself, or share() it first"
+    if type(culprit) is _kernel.Unchecked:
+        return f"which is for a whole {what}: write unchecked(...) around all of it"
+    if is_handle(culprit):
+        return "which stays with the agent that made it"
+    if isinstance(culprit, types.FunctionType):
+        return (
+            "which keeps variables of the function around it: send a function of a module instead"
+        )
+    give = "freeze(x)" if what == "val" else "iso(x) gives it away, freeze(x)"
+    ways = f"which can be changed: {give} makes an immutable copy to share"
+    if not isinstance(culprit, list | dict | set | bytearray):
+        ways += f", register_immutable({type(culprit).__name__}) says that it never changes"
+    return ways if what == "val" else f"{ways}, unchecked(x) leaves it to you"
+
+
+def rebuilt(message: Any, olds: tuple[Any, ...], news: tuple[Any, ...]) -> Any:
+    """A copy of a message in which other isos are in the place of those that were moved.
+
+    Args:
+        message: The message: tuples, frozensets, frozen instances, and isos within them.
+        olds: The isos of the sender.
+        news: Those of the receiver, in the same order.
+
+    Returns:
+        The copy, which shares what holds no iso.
+    """
+    return _rebuild(message, {id(old): new for old, new in zip(olds, news, strict=True)})
+
+
+def _rebuild(value: Any, fresh: dict[int, Any]) -> Any:
+    if type(value) is _kernel.Iso:
+        return fresh[id(value)]
+    rule = _find(type(value))
+    if rule is None:
+        items = [_rebuild(item, fresh) for item in value]
+        if all(new is old for new, old in zip(items, value, strict=True)):
+            return value
+        return tuple.__new__(type(value), items) if isinstance(value, tuple) else type(value)(items)
+    if isinstance(rule, tuple):
+        fields = {name: getattr(value, name) for name in rule if hasattr(value, name)}
+        changed = {
+            name: new for name, old in fields.items() if (new := _rebuild(old, fresh)) is not old
+        }
+        if not changed:
+            return value
+        twin = copy.copy(value)
+        for name, new in changed.items():
+            object.__setattr__(twin, name, new)
+        return twin
+    held = rule(value) if callable(rule) else ()
+    if isinstance(held, tuple) and any(_rebuild(part, fresh) is not part for part in held):
+        raise NotSendable(
+            f"expected isos in tuples, frozensets and frozen classes, found one in a {type(value).__name__}",
+            value=value,
+            path="message",
+            message=value,
+        )
+    return value
