@@ -130,26 +130,25 @@ async def hand_over(agent: AgentRef[list[int]]) -> None:
     ),
     "RMD104": Page(
         """\
-What `val` and `freeze` return is immutable, deeply, and so is what was given to `val`: others may read it at this
-moment. To assign to its attributes or items, to delete them and to call a method such as `append` is reported. So it
-is through a `box`, which is a view for reading only. `freeze` makes a copy: what it was given stays as it was.""",
+What `val` and `freeze` return is immutable, deeply: others may read it at this moment. To assign to its attributes or
+items, to delete them and to call a method such as `append` is reported. So it is through a `box`, which is a view for
+reading only. `freeze` makes a copy: what it was given stays as it was.""",
         """\
-from remuda import AgentRef, val
+from remuda import AgentRef, freeze
 
 
 async def share(agent: AgentRef[object], limits: dict[str, int]) -> None:
-    shared = val(limits)
+    shared = freeze(limits)
     await agent.send(shared)
-    limits["high"] = 10
+    shared["high"] = 10
 """,
         """\
-from remuda import AgentRef, val
+from remuda import AgentRef, freeze
 
 
 async def share(agent: AgentRef[object], limits: dict[str, int]) -> None:
     limits["high"] = 10
-    shared = val(limits)
-    await agent.send(shared)
+    await agent.send(freeze(limits))
 """,
     ),
     "RMD105": Page(
