@@ -193,6 +193,7 @@ def test_a_read_only_view_of_what_can_be_written_is_refused() -> None:
 async def test_every_send_is_checked(runtime: remuda.Runtime) -> None:
     """send, send_nowait, signal, ask, reply, the arguments of spawn and results refuse what others could change."""
     agent = runtime.spawn(collect, unchecked([]))
+    bare: Any = [1]
 
     async def takes(mailbox: remuda.Mailbox[Any], value: Any) -> None: ...
 
@@ -217,7 +218,7 @@ async def test_every_send_is_checked(runtime: remuda.Runtime) -> None:
         sends(),
         asks(),
         asyncio.to_thread(agent.send_nowait, [1]),
-        asyncio.to_thread(remuda.signal, agent, [1]),
+        asyncio.to_thread(lambda: remuda.signal(agent, bare)),
         asyncio.to_thread(lambda: runtime.spawn(takes, [1])),
         runtime.spawn(returns),
     ):
