@@ -43,6 +43,8 @@ from remuda.capabilities import consume as consume
 from remuda.capabilities import freeze as freeze
 from remuda.capabilities import is_sendable as is_sendable
 from remuda.capabilities import iso as iso
+from remuda.capabilities import prove_isolated as prove_isolated
+from remuda.capabilities import recover as recover
 from remuda.capabilities import ref as ref
 from remuda.capabilities import register_immutable as register_immutable
 from remuda.capabilities import swap as swap
@@ -132,6 +134,8 @@ __all__ = [
     "freeze",
     "is_sendable",
     "iso",
+    "prove_isolated",
+    "recover",
     "ref",
     "register_immutable",
     "run",

@@ -56,6 +56,7 @@ __all__ = [
     "current_runtime",
     "is_sendable",
     "iso",
+    "prove_isolated",
     "signal",
     "spawn",
     "unchecked",
@@ -899,19 +900,22 @@ class Unchecked(Generic[_T_co]):
 
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
-def iso(value: _T, /) -> Iso[_T]:
+def iso(value: _T, /, *, prove: bool = False) -> Iso[_T]:
     """Makes an iso of an object, to give it away.
 
-    The caller gives up every other reference to it. Nothing checks that at run time; the static
-    checker, `remuda check`, finds those that are left.
+    The caller gives up every other reference to it. The static checker, `remuda check`, finds those
+    that are left, and so does `prove` at run time.
 
     Args:
         value: The object.
+        prove: Whether to look at everything that the object refers to, and to show that nothing else
+            refers into it: see `prove_isolated`.
 
     Returns:
         The handle.
 
     Raises:
+        NotIsolated: Something else refers into it, or that can't be told.
         TypeError: It is a handle already.
 
     Examples:
@@ -990,6 +994,32 @@ def unchecked(value: object, /) -> Any:
 
     Returns:
         What to send, an `Unchecked`; the receiver gets the bare object. To type checkers it is anything.
+    """
+
+def prove_isolated(value: object, /) -> None:
+    """Shows that an object may be given away: nothing else refers to it, or into its mutable part.
+
+    It counts the references that are met on a walk through everything that the object refers to, as the
+    garbage collector would walk. What is immutable all the way down may be shared. Give it the object
+    itself, and not a variable that keeps it: that is a reference, too.
+
+    Args:
+        value: The object.
+
+    Raises:
+        NotIsolated: Something else refers to a part of it: the error has the `path` to that part, and the
+            `holder`, where it was found. Or it can't be told: an object of a type that the garbage
+            collector can't look into, an array that is a part of another, a generator that runs, or a
+            weak reference from outside that could bring a part back.
+
+    Examples:
+        >>> import remuda
+        >>> remuda.prove_isolated({"orders": [1, 2]})
+        >>> mine = [1, 2]
+        >>> remuda.prove_isolated({"orders": mine})
+        Traceback (most recent call last):
+            ...
+        remuda.errors.NotIsolated: expected an isolated object, but something else refers to obj['orders'], ...
     """
 
 def is_sendable(value: object, /) -> bool:

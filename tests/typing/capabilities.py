@@ -31,6 +31,7 @@ def handles(numbers: list[int]) -> None:
     assert_type(tag(numbers), Tag[list[int]])
     assert_type(remuda.consume(iso(numbers)), Iso[list[int]])
     assert_type(remuda.consume(trn(numbers)), Trn[list[int]])
+    assert_type(remuda.recover(lambda: [1]), Iso[list[int]])
     assert_type(remuda.freeze(numbers), tuple[int, ...])
     assert_type(remuda.freeze({"a": 1}), FrozenDict[str, int])
     assert_type(remuda.freeze({1}), frozenset[int])

@@ -11,7 +11,7 @@ use pyo3::{PyTypeInfo, ffi, intern};
 use crate::alloc::allocated;
 use crate::guarded::Guarded;
 use crate::place::Place;
-use crate::{alloc, errors, sendable};
+use crate::{alloc, errors, isolation, sendable};
 
 #[derive(Debug)]
 enum Content {
@@ -174,10 +174,13 @@ fn refuse_handle(value: &Bound<'_, PyAny>, what: &str) -> PyResult<()> {
 
 /// Makes an `Iso`: the caller gives up every other reference to the object.
 #[pyfunction]
-#[pyo3(signature = (value, /))]
-pub fn iso<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Iso>> {
+#[pyo3(signature = (value, /, *, prove = false))]
+pub fn iso<'py>(value: &Bound<'py, PyAny>, prove: bool) -> PyResult<Bound<'py, Iso>> {
     let py = value.py();
     refuse_handle(value, "iso")?;
+    if prove {
+        isolation::prove_temporary(value)?;
+    }
     alloc::new(py, Iso::holding(value.clone().unbind()))
 }
 

@@ -10,6 +10,7 @@
 //! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs; [`deliver`] puts messages
 //!   into its mailbox, and [`lifetime`] ends it with its last reference;
 //! - [`handles`]: iso, val and tag; [`sendable`] tells what may be sent, [`admission`] lets it through, or not;
+//!   [`isolation`] shows that nobody else has it;
 //!   [`place`] tells where something was moved;
 //! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
 //! - [`affinity`]: where an agent may run, and how urgent it is;
@@ -38,6 +39,7 @@ mod guarded;
 mod handles;
 mod hot;
 mod interop;
+mod isolation;
 mod lifetime;
 mod load;
 mod machine;
@@ -73,6 +75,8 @@ mod _kernel {
     use crate::frozen_dict::FrozenDict;
     #[pymodule_export]
     use crate::handles::{Iso, Tag, Unchecked, Val, consume, iso, unchecked, val};
+    #[pymodule_export]
+    use crate::isolation::prove_isolated;
     #[pymodule_export]
     use crate::mailbox::{Mailbox, Receive};
     #[pymodule_export]

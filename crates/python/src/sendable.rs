@@ -34,8 +34,8 @@ enum Rule {
 }
 
 /// Types are told apart by their addresses, which are hash enough once their low bits, always zero, are gone.
-#[derive(Default)]
-struct Address(u64);
+#[derive(Default, Debug)]
+pub struct Address(u64);
 
 impl Hasher for Address {
     fn finish(&self) -> u64 {
@@ -234,6 +234,22 @@ fn ask(class: &Bound<'_, PyType>) -> PyResult<Rule> {
         return Ok(Rule::Items);
     }
     Err(PyTypeError::new_err("expected a rule to be a bool, a tuple of names, None or a function"))
+}
+
+/// What the objects of a type are, for those who look into them by themselves.
+pub enum Shape {
+    Immutable,
+    /// Immutable, if what they hold is.
+    Container,
+    Mutable,
+}
+
+pub fn shape_of(class: &Bound<'_, PyType>) -> PyResult<Shape> {
+    Ok(match &*rule_of(class)? {
+        Rule::Yes => Shape::Immutable,
+        Rule::No => Shape::Mutable,
+        Rule::Items | Rule::Fields(_) | Rule::Asks(_) => Shape::Container,
+    })
 }
 
 /// Whether an object can be sent as it is, or holds what would be moved with it.

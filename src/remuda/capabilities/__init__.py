@@ -8,9 +8,11 @@ from remuda._kernel import Val as Val
 from remuda._kernel import consume as consume
 from remuda._kernel import is_sendable as is_sendable
 from remuda._kernel import iso as iso
+from remuda._kernel import prove_isolated as prove_isolated
 from remuda._kernel import unchecked as unchecked
 from remuda._kernel import val as val
 from remuda.capabilities.freezing import freeze as freeze
+from remuda.capabilities.moves import recover as recover
 from remuda.capabilities.moves import swap as swap
 from remuda.capabilities.moves import tag as tag
 from remuda.capabilities.owned import Box as Box
@@ -37,6 +39,8 @@ __all__ = [
     "freeze",
     "is_sendable",
     "iso",
+    "prove_isolated",
+    "recover",
     "ref",
     "register_immutable",
     "swap",

@@ -1,12 +1,14 @@
-"""Tags, and taking something out of a place that must not be empty."""
+"""Building what is to be given away, tags, and taking something out of a place that must not be empty."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, overload
 
-from remuda._kernel import Tag
+from remuda import _kernel
+from remuda._kernel import Iso, Tag, Val
 
-__all__ = ["swap", "tag"]
+__all__ = ["recover", "swap", "tag"]
 
 T = TypeVar("T")
 
@@ -56,3 +58,41 @@ def swap(obj: Any, name: str, new: object, /) -> Any:
     old = getattr(obj, name)
     setattr(obj, name, new)
     return old
+
+
+@overload
+def recover(build: Callable[[], T], /, *, to: Literal["iso"] = "iso") -> Iso[T]: ...
+@overload
+def recover(build: Callable[[], T], /, *, to: Literal["val"]) -> Val[T]: ...
+def recover(build: Callable[[], T], /, *, to: Literal["iso", "val"] = "iso") -> Iso[T] | Val[Any]:
+    """Builds something mutable in a function of its own, and lifts it to an iso or a val, as Pony's `recover` does.
+
+    Within the function everything may be changed. What it returns is proved to be isolated: nothing that lives on after
+    the function refers into it.
+
+    Args:
+        build: Called without arguments. Used as a decorator, the function's name becomes the handle's.
+        to: "iso", or "val", which freezes what was built.
+
+    Returns:
+        The handle.
+
+    Raises:
+        NotIsolated: Something outside refers into what was built.
+        NotSendable: It is to be a val, and something in it can't be frozen.
+        ValueError: `to` is none of the two.
+
+    Examples:
+        >>> import remuda
+        >>> @remuda.recover
+        ... def table() -> dict[str, list[int]]:
+        ...     built: dict[str, list[int]] = {}
+        ...     built["odd"] = [1, 3]
+        ...     return built
+        >>> table
+        iso({'odd': [1, 3]})
+    """
+    if to not in ("iso", "val"):
+        raise ValueError(f"expected to be 'iso' or 'val', got {to!r}")
+    handle = _kernel.iso(build(), prove=True)
+    return handle if to == "iso" else handle.share()
