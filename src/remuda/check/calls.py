@@ -166,6 +166,8 @@ class Calls(Messages):
                 self._drop_parts(base)
         elif function.attr == "share" and any(thing.cap == "iso" for _, thing in things):
             return self.consume(node, base, "shared", "val")
+        elif function.attr == "take" and any(thing.cap == "iso" for _, thing in things):
+            return self.consume(node, base, "taken", "")
         for _, thing in things:
             element = thing.type.args
             if (

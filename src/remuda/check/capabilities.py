@@ -74,7 +74,8 @@ class Capabilities(Evaluator):
             return UNKNOWN
         ids = found[0][1]
         caps = {thing.cap for _, thing in self.things(ids)}
-        return self.consume(node, ids, "consumed", "iso" if caps & {"iso", "trn", "any"} else "")
+        made = "trn" if caps == {"trn"} else "iso" if caps & {"iso", "trn", "any"} else ""
+        return self.consume(node, ids, "consumed", made)
 
     def _unchecked(self, node: ast.Call) -> Ids:
         self._arguments(node)

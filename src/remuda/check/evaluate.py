@@ -131,6 +131,10 @@ class Evaluator(Objects):
             if ids is not None:
                 self.use(node, ids)
                 return ids
+        if node.attr == "moved" and any(
+            thing.cap == "iso" for _, thing in self.things(self.peek(node.value))
+        ):
+            return UNKNOWN  # to ask whether it was moved is no use of it
         base = self.eval(node.value)
         if base is UNKNOWN:
             return UNKNOWN

@@ -356,3 +356,22 @@ async def attribute_set_again_by_a_method(agent: AgentRef[list[int]], holder) ->
 async def a_call_result(agent: AgentRef[list[int]], make) -> None:
     await agent.send(iso(make()))
     await agent.send(iso(make()))
+
+
+async def asked_whether_it_was_moved(agent: AgentRef[list[int]]) -> None:
+    numbers = iso([1])
+    await agent.send(numbers)
+    assert numbers.moved
+    print(numbers.value)  # expect: RMD101
+
+
+def taken_then_read() -> None:
+    numbers = iso([1])
+    bare = numbers.take()
+    bare.append(2)
+    print(numbers.value)  # expect: RMD101
+
+
+async def taken_then_sent_bare(agent: AgentRef[list[int]]) -> None:
+    numbers = iso([1])
+    await agent.send(numbers.take())  # expect: RMD106
