@@ -318,7 +318,7 @@ async def test_messages_of_a_dead_agent_are_dead_letters(runtime: remuda.Runtime
     async def one(mailbox: remuda.Mailbox[str]) -> str:
         return await mailbox.recv()
 
-    agent = runtime.spawn(one)
+    agent = runtime.spawn(one, pinned=True)
     for message in ("first", "second", "third"):
         agent.send_nowait(message)
     assert await agent == "first"
@@ -328,7 +328,7 @@ async def test_messages_of_a_dead_agent_are_dead_letters(runtime: remuda.Runtime
     assert runtime.statistics().dead_letters == 2
     assert agent.statistics().delivered == 1
     unsubscribe()
-    last = runtime.spawn(one)
+    last = runtime.spawn(one, pinned=True)
     last.send_nowait("a")
     last.send_nowait("b")
     await last

@@ -222,7 +222,8 @@ async def test_kill_ends_whatever_resists(
     agent = runtime.spawn(stubborn)
     await settle(runtime)
     agent.cancel()
-    await settle(runtime)
+    while not log:
+        await asyncio.sleep(0)
     agent.send_nowait("never received")
     assert agent.kill() is True
     with pytest.raises(remuda.AgentKilled):

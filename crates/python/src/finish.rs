@@ -47,14 +47,13 @@ pub fn raised(agent: &Bound<'_, AgentRef>, error: PyErr) {
     if cancelled {
         return end(agent, Outcome::Cancelled(exception.into_any()));
     }
-    let copy = exception.clone_ref(py);
-    end_with(agent, Outcome::Error(exception.into_any()), || {
-        agent.get().runtime.get().failed();
-        let runtime = agent.get().runtime.bind(py);
-        if let Err(error) = runtime.call_method1(intern!(py, "_on_failure"), (agent, copy)) {
-            errors::unraisable(py, error, Some(agent));
-        }
-    });
+    // First of all, so that whoever finds the agent failed, in whatever thread, finds it counted and logged.
+    let runtime = agent.get().runtime.bind(py);
+    runtime.get().failed();
+    if let Err(error) = runtime.call_method1(intern!(py, "_on_failure"), (agent, &exception)) {
+        errors::unraisable(py, error, Some(agent));
+    }
+    end(agent, Outcome::Error(exception.into_any()));
 }
 
 /// Whether the error is that the agent's own mailbox has closed: to leave by it is a clean end.
@@ -128,14 +127,8 @@ pub fn failed_before_answer(agent: &Bound<'_, AgentRef>, cause: Option<&PyErr>) 
     error
 }
 
-/// Ends the agent.
+/// Ends the agent. Everything that runs Python is done after the state is consistent.
 fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
-    end_with(agent, outcome, || {});
-}
-
-/// Ends the agent. Everything that runs Python is done after the state is consistent; `first` of all, before anybody who
-/// waits for the agent, or for the end of all, goes on.
-fn end_with(agent: &Bound<'_, AgentRef>, outcome: Outcome, first: impl FnOnce()) {
     let py = agent.py();
     let this = agent.get();
     let cause = match &outcome {
@@ -165,7 +158,6 @@ fn end_with(agent: &Bound<'_, AgentRef>, outcome: Outcome, first: impl FnOnce())
         // SAFETY: this thread has moved the agent to RUNNING, and it will not run again.
         unsafe { (*this.body.get()).end() }
     };
-    first();
     deregister(agent);
     for turned_away in parked {
         turned_away.sender.wake(py);
