@@ -17,6 +17,7 @@ asyncio, and every mailbox is bounded.
 #   agent         agents written as classes
 #   all_tasks     agents in asyncio.all_tasks()
 #   runtime       where agents live: policy for failures, dead letters, stopping
+#   primitives    quorums, shards, leases and broadcasts
 #   testing       runs that can be repeated, and faults on purpose
 #   check         finds misused capabilities in sources, before they run
 #   cli           the command line
@@ -56,8 +57,14 @@ from remuda.errors import AgentFailed as AgentFailed
 from remuda.errors import AgentKilled as AgentKilled
 from remuda.errors import AskTimeout as AskTimeout
 from remuda.errors import BehaviourError as BehaviourError
+from remuda.errors import BrokenPromise as BrokenPromise
 from remuda.errors import CapabilityError as CapabilityError
+from remuda.errors import ChannelClosed as ChannelClosed
+from remuda.errors import ChannelEmpty as ChannelEmpty
+from remuda.errors import ChannelFull as ChannelFull
 from remuda.errors import DeadlockDetected as DeadlockDetected
+from remuda.errors import LeaseHeld as LeaseHeld
+from remuda.errors import LeaseLost as LeaseLost
 from remuda.errors import MailboxClosed as MailboxClosed
 from remuda.errors import MailboxEmpty as MailboxEmpty
 from remuda.errors import MailboxFull as MailboxFull
@@ -66,8 +73,11 @@ from remuda.errors import NoReply as NoReply
 from remuda.errors import NoRuntime as NoRuntime
 from remuda.errors import NotIsolated as NotIsolated
 from remuda.errors import NotSendable as NotSendable
+from remuda.errors import QuorumNotReached as QuorumNotReached
 from remuda.errors import RemudaError as RemudaError
 from remuda.errors import RuntimeStopped as RuntimeStopped
+from remuda.errors import StaleToken as StaleToken
+from remuda.errors import StoreUnavailable as StoreUnavailable
 from remuda.errors import WorkerFailed as WorkerFailed
 from remuda.errors import WrongOwner as WrongOwner
 from remuda.mailbox import Mailbox as Mailbox
@@ -92,11 +102,17 @@ __all__ = [
     "AskTimeout",
     "BehaviourError",
     "Box",
+    "BrokenPromise",
     "CapabilityError",
+    "ChannelClosed",
+    "ChannelEmpty",
+    "ChannelFull",
     "DeadLetter",
     "DeadlockDetected",
     "FrozenDict",
     "Iso",
+    "LeaseHeld",
+    "LeaseLost",
     "Mailbox",
     "MailboxClosed",
     "MailboxEmpty",
@@ -107,6 +123,7 @@ __all__ = [
     "NoRuntime",
     "NotIsolated",
     "NotSendable",
+    "QuorumNotReached",
     "Ref",
     "RemudaError",
     "Request",
@@ -114,7 +131,9 @@ __all__ = [
     "RuntimeStatistics",
     "RuntimeStopped",
     "Scheduling",
+    "StaleToken",
     "StopReport",
+    "StoreUnavailable",
     "Tag",
     "Tracked",
     "Trn",

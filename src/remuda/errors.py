@@ -14,6 +14,17 @@
     │   ├── MovedError (ValueError)      it was given away before
     │   ├── NotIsolated (ValueError)     something else refers to it, too
     │   └── WrongOwner (RuntimeError)    it belongs to another agent
+    ├── ChannelError                     an end of a channel can't do this now
+    │   ├── ChannelFull (asyncio.QueueFull)
+    │   ├── ChannelEmpty (asyncio.QueueEmpty)
+    │   └── ChannelClosed
+    ├── BrokenPromise                    nobody is left who could resolve the future
+    ├── QuorumNotReached                 too few members agreed
+    ├── LeaseError                       a lease can't be had, or kept
+    │   ├── LeaseHeld (TimeoutError)     somebody else has it
+    │   ├── LeaseLost                    it expired, or somebody else has it by now
+    │   ├── StaleToken (ValueError)      a newer holder has used the resource already
+    │   └── StoreUnavailable (ConnectionError)  the store of the leases can't be reached
     ├── AgentFailed                      the agent that was asked failed; its error is the `__cause__`
     ├── AgentKilled                      the agent that is awaited was killed
     ├── AskTimeout (TimeoutError)        no answer came in time
@@ -25,7 +36,8 @@
     ├── RuntimeStopped                   the runtime is stopping, or has stopped
     └── WorkerFailed                     a worker could not be started, or can't go on
 
-`SendError`, `ReceiveError` and `CapabilityError` are there to be caught; what is raised is one of their children.
+`SendError`, `ReceiveError`, `CapabilityError`, `ChannelError` and `LeaseError` are there to be caught; what is raised
+is one of their children.
 """
 
 from __future__ import annotations
@@ -40,8 +52,16 @@ __all__ = [
     "AlreadyReplied",
     "AskTimeout",
     "BehaviourError",
+    "BrokenPromise",
     "CapabilityError",
+    "ChannelClosed",
+    "ChannelEmpty",
+    "ChannelError",
+    "ChannelFull",
     "DeadlockDetected",
+    "LeaseError",
+    "LeaseHeld",
+    "LeaseLost",
     "LimitsError",
     "MailboxClosed",
     "MailboxEmpty",
@@ -52,10 +72,13 @@ __all__ = [
     "NotIsolated",
     "NotSendable",
     "NotTheOwner",
+    "QuorumNotReached",
     "ReceiveError",
     "RemudaError",
     "RuntimeStopped",
     "SendError",
+    "StaleToken",
+    "StoreUnavailable",
     "WorkerFailed",
     "WrongOwner",
 ]
@@ -159,6 +182,76 @@ class NotIsolated(CapabilityError, ValueError):
 
 class WrongOwner(CapabilityError, RuntimeError):
     """What one agent keeps for itself was touched by another agent, task or thread."""
+
+
+class ChannelError(RemudaError):
+    """An end of a channel can't do what it was asked to do now."""
+
+
+class ChannelFull(ChannelError, asyncio.QueueFull):
+    """`send_nowait` found no room in the channel, or with capacity 0 nobody who waits.
+
+    Attributes:
+        item: What was to be sent, handed back.
+        capacity: How many items the channel holds.
+    """
+
+    def __init__(self, text: str, item: Any = None, capacity: int = 0) -> None:
+        super().__init__(text)
+        self.item = item
+        self.capacity = capacity
+
+
+class ChannelEmpty(ChannelError, asyncio.QueueEmpty):
+    """`recv_nowait` found no item; `ChannelClosed` says that there will never be one."""
+
+
+class ChannelClosed(ChannelError):
+    """The other side of the channel is closed; in `recv`, nothing is left in it either.
+
+    Attributes:
+        item: What was to be sent, handed back; None in `recv`.
+    """
+
+    def __init__(self, text: str, item: Any = None) -> None:
+        super().__init__(text)
+        self.item = item
+
+
+class BrokenPromise(RemudaError):
+    """The future's resolver has gone without a result: whoever waits would wait for ever."""
+
+
+class QuorumNotReached(RemudaError):
+    """Too few members agreed, in time or at all.
+
+    Attributes:
+        result: What came of it: the votes, dissenters, failures and those who are missing.
+    """
+
+    def __init__(self, text: str, result: Any = None) -> None:
+        super().__init__(text)
+        self.result = result
+
+
+class LeaseError(RemudaError):
+    """A lease can't be had, or can't be kept."""
+
+
+class LeaseHeld(LeaseError, TimeoutError):
+    """Somebody else holds the lease, and the time to wait for it has passed."""
+
+
+class LeaseLost(LeaseError):
+    """The lease has expired or was released: what it guarded may be somebody else's by now."""
+
+
+class StaleToken(LeaseError, ValueError):
+    """The resource has been used with a newer token: whoever comes with an older one has lost its lease."""
+
+
+class StoreUnavailable(LeaseError, ConnectionError):
+    """The store that keeps the leases can't be reached; whether it did what it was asked is unknown."""
 
 
 class AgentFailed(RemudaError):

@@ -1,0 +1,1 @@
+"""What is measured of each primitive; `benchmarks.orchestration` runs them together."""
