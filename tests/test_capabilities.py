@@ -377,7 +377,7 @@ async def test_an_iso_as_result_is_for_the_first(runtime: remuda.Runtime) -> Non
     await agent.stop()
     assert agent.exception() is None
     assert await agent == [1]
-    with pytest.raises(remuda.MovedError, match="awaited the agent before"):
+    with pytest.raises(remuda.MovedError, match="awaited it before"):
         await agent
     await agent.stop()
 

@@ -23,7 +23,10 @@ asyncio, and every mailbox is bounded.
 #   cli           the command line
 
 from remuda import errors as errors
+from remuda._kernel import Future as Future
+from remuda._kernel import Resolver as Resolver
 from remuda._kernel import __version__ as __version__
+from remuda._kernel import await_future as await_future
 from remuda._kernel import blocking as blocking
 from remuda._kernel import spawn as spawn
 from remuda.agent import Agent as Agent
@@ -110,6 +113,7 @@ __all__ = [
     "DeadLetter",
     "DeadlockDetected",
     "FrozenDict",
+    "Future",
     "Iso",
     "LeaseHeld",
     "LeaseLost",
@@ -127,6 +131,7 @@ __all__ = [
     "Ref",
     "RemudaError",
     "Request",
+    "Resolver",
     "Runtime",
     "RuntimeStatistics",
     "RuntimeStopped",
@@ -144,6 +149,7 @@ __all__ = [
     "WorkerStatistics",
     "WrongOwner",
     "__version__",
+    "await_future",
     "blocking",
     "box",
     "consume",

@@ -40,16 +40,20 @@ __all__ = [
     "Blocking",
     "Completion",
     "FrozenDict",
+    "Future",
     "Iso",
     "Mailbox",
     "Receive",
     "Request",
+    "Resolver",
     "Runtime",
     "Send",
     "Tag",
     "Unchecked",
     "Val",
+    "Waiting",
     "__version__",
+    "await_future",
     "blocking",
     "consume",
     "current_agent",
@@ -80,6 +84,7 @@ _R = TypeVar("_R")
 _R_contra = TypeVar("_R_contra", contravariant=True)
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
+_T_contra = TypeVar("_T_contra", contravariant=True)
 _Ts = TypeVarTuple("_Ts")
 _V2 = TypeVar("_V2")
 _V_co = TypeVar("_V_co", covariant=True)
@@ -125,6 +130,113 @@ class Receive(_Awaited):
     """What `mailbox.recv()` returns: await it for the next message."""
 
     def __await__(self) -> Generator[Any, Any, Any]: ...
+
+@final
+class Waiting(_Awaited):
+    """What awaiting a future iterates over."""
+
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+
+@final
+class Future(Generic[_T_co]):
+    """The side of `await_future()` that waits: await it, in any agent, task, loop and thread, as often as you like.
+
+    The value is one object for all who await it, so it must be shareable; an iso goes to the first of them. Other than
+    an `asyncio.Future` it belongs to no event loop, and nobody can cancel it: a waiter that is cancelled leaves the
+    others alone. `asyncio.wait`, `gather`, `wait_for`, `shield` and `timeout` take it.
+    """
+
+    def done(self) -> bool:
+        """Whether it has a result or an exception."""
+
+    def cancelled(self) -> bool:
+        """Always false: a promise can be broken, not cancelled. `asyncio.wait` asks."""
+
+    def result(self) -> _T_co:
+        """The result.
+
+        Raises:
+            asyncio.InvalidStateError: It is not resolved yet.
+            BrokenPromise: The resolver has gone.
+            Exception: The one that the resolver was given.
+        """
+
+    def exception(self) -> BaseException | None:
+        """The exception that it was resolved with, or None if with a result.
+
+        Raises:
+            asyncio.InvalidStateError: It is not resolved yet.
+        """
+
+    def add_done_callback(
+        self, callback: Callable[[Future[Any]], object], /, *, context: Context | None = None
+    ) -> None:
+        """Calls `callback(future)` soon when it is done, in the event loop that runs here now.
+
+        Args:
+            callback: Where no event loop runs, it is called by the thread that resolves the future, at once.
+            context: The context to call it in; a copy of the current one, if not given.
+        """
+
+    def remove_done_callback(self, callback: Callable[[Future[Any]], object], /) -> int:
+        """Removes a callback, and returns how often it was there."""
+
+    def __await__(self) -> Generator[Any, Any, _T_co]: ...
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+
+@final
+class Resolver(Generic[_T_contra]):
+    """The side of `await_future()` that resolves. If it goes without doing so, who waits gets `BrokenPromise`."""
+
+    def set_result(self, result: _T_contra, /) -> None:
+        """Gives the future its result, and wakes all who wait. May be called from any thread.
+
+        Args:
+            result: What may be sent as a message may be a result.
+
+        Raises:
+            AlreadyResolved: The future is done. The result, an iso too, stays the caller's.
+            NotSendable: The result can be changed by others.
+        """
+
+    def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
+        """Gives the future an exception, which all who wait raise. One that nobody ever sees is logged.
+
+        Args:
+            exception: An exception, or a class to make one of.
+
+        Raises:
+            AlreadyResolved: The future is done.
+            TypeError: It is no exception, or a StopIteration, which no `await` can raise.
+        """
+
+    def done(self) -> bool:
+        """Whether it is resolved."""
+
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+
+def await_future() -> tuple[Resolver[_T], Future[_T]]:
+    """Makes a promise of one value: a side that resolves it, and a side that awaits it.
+
+    Both may be used by any agent, task or thread, and sent in messages.
+
+    Returns:
+        The resolver and the future.
+
+    Examples:
+        >>> import asyncio, remuda
+        >>> async def oracle(mailbox: remuda.Mailbox[remuda.Resolver[int]]) -> None:
+        ...     resolver = await mailbox.recv()
+        ...     resolver.set_result(42)
+        >>> async def main() -> int:
+        ...     resolver: remuda.Resolver[int]
+        ...     resolver, future = remuda.await_future()
+        ...     async with remuda.Runtime() as runtime:
+        ...         runtime.spawn(oracle).send_nowait(resolver)
+        ...         return await future
+        >>> asyncio.run(main())
+        42
+    """
 
 @final
 class AgentRef(Generic[_M_contra]):

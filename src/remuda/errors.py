@@ -31,6 +31,7 @@
     ├── NoReply                          the request was dropped without an answer
     ├── AlreadyAwaited                   a send or an ask was awaited twice
     ├── AlreadyReplied                   a request was answered twice
+    ├── AlreadyResolved (asyncio.InvalidStateError)  a future was resolved twice
     ├── DeadlockDetected                 to wait here would be to wait for oneself
     ├── NoRuntime                        there is no runtime to do this on
     ├── RuntimeStopped                   the runtime is stopping, or has stopped
@@ -50,6 +51,7 @@ __all__ = [
     "AgentKilled",
     "AlreadyAwaited",
     "AlreadyReplied",
+    "AlreadyResolved",
     "AskTimeout",
     "BehaviourError",
     "BrokenPromise",
@@ -287,6 +289,10 @@ class AlreadyAwaited(RemudaError, RuntimeError):
 
 class AlreadyReplied(RemudaError, RuntimeError):
     """`reply` or `fail` was called on a request that has its answer."""
+
+
+class AlreadyResolved(RemudaError, asyncio.InvalidStateError):
+    """`set_result` or `set_exception` was called on the resolver of a future that is done."""
 
 
 class DeadlockDetected(RemudaError):

@@ -179,6 +179,27 @@ fn move_parts(py: Python<'_>, message: Py<PyAny>, isos: Vec<Py<Iso>>) -> PyResul
     }
 }
 
+/// What several may await: an iso stays one in there, which the first of them empties by [`taken`].
+pub fn admit_for_many(
+    py: Python<'_>,
+    value: Py<PyAny>,
+    what: &'static str,
+    strict: bool,
+) -> PyResult<(Py<PyAny>, Option<Moves>)> {
+    let moved = value.bind(py).is_instance_of::<Iso>();
+    let (payload, moves) = admit(py, value, what, strict)?.split();
+    let value = if moved { alloc::new(py, Iso::holding(payload))?.into_any().unbind() } else { payload };
+    Ok((value, moves))
+}
+
+/// What one of them gets.
+pub fn taken(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    match value.bind(py).cast::<Iso>() {
+        Ok(handle) => handle.get().give_away(py, "taken by whoever awaited it before"),
+        Err(_) => Ok(value),
+    }
+}
+
 /// The arguments of a `spawn`: as they go to the behaviour, and what was moved for them.
 pub fn admit_all<'py>(arguments: &Bound<'py, PyTuple>, strict: bool) -> PyResult<(Bound<'py, PyTuple>, Vec<Moves>)> {
     let py = arguments.py();

@@ -19,22 +19,23 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use crate::guarded::Guarded;
-use pyo3::exceptions::{PyBaseException, PyTypeError};
+use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
-use pyo3::{ffi, intern};
 use remuda_kernel::level::Level;
 use remuda_kernel::mailbox::{Mailbox as Queue, Overflow};
 use remuda_kernel::task::TaskState;
 
+use crate::admission;
 use crate::affinity::Affinity;
 use crate::alloc::allocated;
 use crate::ask::Ask;
 use crate::body::Body;
+use crate::callback::{self, Callback};
 use crate::completion::Completion;
-use crate::handles::Iso;
 use crate::runtime::Runtime;
 use crate::send::Send;
 use crate::step::{self, throw_next};
@@ -73,14 +74,6 @@ pub enum Receiver {
     Owner,
     /// A task that the agent has started.
     Future(Py<PyAny>),
-}
-
-/// What is to be called at an agent's end, with its context, in the loop in which it was given.
-#[derive(Debug)]
-pub struct Callback {
-    pub function: Py<PyAny>,
-    pub context: Py<PyAny>,
-    pub event_loop: Option<Py<PyAny>>,
 }
 
 /// What few agents need.
@@ -211,22 +204,15 @@ impl AgentRef {
 
     /// Moves the outcome out as something to raise or return.
     pub fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
-        let raised = match &self.shared.lock().outcome {
+        let ended = match &self.shared.lock().outcome {
             Outcome::Pending => return None,
             Outcome::Result(value) => Ok(value.clone_ref(py)),
             Outcome::Error(error) | Outcome::Cancelled(error) => Err(error.clone_ref(py)),
         };
-        let raised = match raised {
-            // An iso is for the first who asks; no other can be in a result.
-            Ok(value) => {
-                return Some(match value.bind(py).cast::<Iso>() {
-                    Ok(handle) => handle.get().give_away(py, "taken by whoever awaited the agent before"),
-                    Err(_) => Ok(value),
-                });
-            }
-            Err(raised) => raised,
-        };
-        Some(Err(PyErr::from_value(raised.into_bound(py))))
+        Some(match ended {
+            Ok(value) => admission::taken(py, value),
+            Err(error) => Err(PyErr::from_value(error.into_bound(py))),
+        })
     }
 }
 
@@ -378,19 +364,12 @@ impl AgentRef {
 
     /// Calls `callback(agent)` in the event loop when the agent has ended, soon if it has.
     #[pyo3(signature = (callback, /, *, context = None))]
-    fn add_done_callback(slf: &Bound<'_, Self>, callback: Py<PyAny>, context: Option<Py<PyAny>>) -> PyResult<()> {
-        let py = slf.py();
-        if !callback.bind(py).is_callable() {
-            let kind = callback.bind(py).get_type().name()?;
-            return Err(PyTypeError::new_err(format!("expected a callable, got {kind}")));
-        }
-        let context = match context {
-            Some(context) => context,
-            // SAFETY: returns a new reference or null with an error.
-            None => unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }?.unbind(),
-        };
-        let event_loop = interop::running_loop(py)?.map(Bound::unbind);
-        let callback = Callback { function: callback, context, event_loop };
+    fn add_done_callback(
+        slf: &Bound<'_, Self>,
+        callback: Bound<'_, PyAny>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let callback = Callback::here(callback, context)?;
         {
             let mut shared = slf.get().shared.lock();
             if matches!(shared.outcome, Outcome::Pending) {
@@ -404,21 +383,11 @@ impl AgentRef {
     /// Removes a callback, and returns how often it was there.
     #[pyo3(signature = (callback, /))]
     fn remove_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let py = slf.py();
-        // Compared without the lock, because that may run Python code; taken out by identity.
-        let mut equal = Vec::new();
-        for (other, _) in slf.get().copy_of_callbacks(py) {
-            if other.bind(py).eq(callback)? {
-                equal.push(other);
+        callback::remove(callback, |change| {
+            if let Some(extra) = &mut slf.get().shared.lock().extra {
+                change(&mut extra.callbacks);
             }
-        }
-        let mut removed = Vec::new();
-        if let Some(extra) = &mut slf.get().shared.lock().extra {
-            let all = std::mem::take(&mut extra.callbacks);
-            (removed, extra.callbacks) =
-                all.into_iter().partition(|other| equal.iter().any(|it| it.is(&other.function)));
-        }
-        Ok(removed.len())
+        })
     }
 
     /// The agent's name: what `spawn` was given, or the behaviour's name and a number.
@@ -637,9 +606,7 @@ impl AgentRef {
             waiter.traverse(&visit)?;
         }
         for callback in &extra.callbacks {
-            visit.call(&callback.function)?;
-            visit.call(&callback.context)?;
-            visit.call(&callback.event_loop)?;
+            callback.traverse(&visit)?;
         }
         extra.unanswered.iter().try_for_each(|ask| visit.call(ask))
     }

@@ -192,20 +192,34 @@ pub fn set_runtime(runtime: &Bound<'_, Runtime>) -> PyResult<()> {
     variable(runtime.py())?.call_method1(intern!(runtime.py(), "set"), (runtime,)).map(drop)
 }
 
+/// The runtime in whose block the calling code runs, whatever state it is in.
+fn runtime_of_block(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let mut found = ptr::null_mut();
+    // SAFETY: a context variable, no default, and a place for the result, which is a new reference or null.
+    unsafe {
+        if ffi::PyContextVar_Get(variable(py)?.as_ptr(), ptr::null_mut(), &mut found) < 0 {
+            return Err(PyErr::fetch(py));
+        }
+        Ok(Bound::from_owned_ptr_or_opt(py, found))
+    }
+}
+
+/// Whether what is shared here has to be shareable: unless the runtime here trusts its users.
+pub fn is_strict(py: Python<'_>) -> PyResult<bool> {
+    if let Some(agent) = sender(py) {
+        return Ok(agent.get().runtime.get().is_strict());
+    }
+    let runtime = runtime_of_block(py)?;
+    Ok(runtime.is_none_or(|runtime| runtime.cast::<Runtime>().is_ok_and(|runtime| runtime.get().is_strict())))
+}
+
 /// The runtime whose agent, or in whose block, the calling code runs.
 #[pyfunction]
 pub fn current_runtime(py: Python<'_>) -> PyResult<Bound<'_, Runtime>> {
     if let Some(agent) = sender(py) {
         return Ok(agent.get().runtime.bind(py).clone());
     }
-    let mut found = ptr::null_mut();
-    // SAFETY: a context variable, no default, and a place for the result, which is a new reference or null.
-    let found = unsafe {
-        if ffi::PyContextVar_Get(variable(py)?.as_ptr(), ptr::null_mut(), &mut found) < 0 {
-            return Err(PyErr::fetch(py));
-        }
-        Bound::from_owned_ptr_or_opt(py, found)
-    };
+    let found = runtime_of_block(py)?;
     let Some(runtime) = found else {
         let text = "expected a current runtime, found none: use `async with Runtime()` around this";
         return Err(errors::make(errors::no_runtime(py), (text,)));

@@ -4,14 +4,13 @@ use pyo3::prelude::*;
 use pyo3::{ffi, intern};
 use std::sync::atomic::Ordering;
 
-use crate::admission::admit;
+use crate::admission::admit_for_many;
 use crate::agent::{AgentRef, BLOCKED, CANCEL, Outcome, Receiver};
 use crate::ask::{self, Request};
 use crate::body::Body;
-use crate::handles::Iso;
+use crate::errors;
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
-use crate::{alloc, errors};
 
 /// The behaviour returned.
 pub fn returned(agent: &Bound<'_, AgentRef>, value: Py<PyAny>) {
@@ -21,19 +20,10 @@ pub fn returned(agent: &Bound<'_, AgentRef>, value: Py<PyAny>) {
         let cancelled = errors::make(errors::cancelled_error(py), ());
         return end(agent, Outcome::Cancelled(cancelled.into_value(py).into_any()));
     }
-    match result_of(agent, value) {
-        Ok(value) => end(agent, Outcome::Result(value)),
+    match admit_for_many(py, value, "result", agent.get().runtime.get().is_strict()) {
+        Ok((value, _)) => end(agent, Outcome::Result(value)),
         Err(error) => raised(agent, error),
     }
-}
-
-/// What a behaviour returned, as it is kept for those who await the agent: what was an iso stays one, which the first
-/// of them empties.
-fn result_of(agent: &Bound<'_, AgentRef>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
-    let py = agent.py();
-    let moved = value.bind(py).is_instance_of::<Iso>();
-    let (payload, _) = admit(py, value, "result", agent.get().runtime.get().is_strict())?.split();
-    Ok(if moved { alloc::new(py, Iso::holding(payload))?.into_any().unbind() } else { payload })
 }
 
 /// The behaviour raised.

@@ -13,6 +13,7 @@
 //!   [`isolation`] shows that nobody else has it;
 //!   [`place`] tells where something was moved;
 //! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
+//! - [`oneshot`]: a value that is set once, and awaited by many; [`callback`]: what is called when something is done;
 //! - [`affinity`]: where an agent may run, and how urgent it is;
 //! - [`step`], [`finish`]: running an agent, and ending it;
 //! - [`machine`], [`processors`], [`load`]: threads with event loops, which of them holds which processor, what it ran;
@@ -28,6 +29,7 @@ mod ask;
 mod awaitable;
 mod blocking;
 mod body;
+mod callback;
 mod completion;
 mod current;
 mod deliver;
@@ -44,6 +46,7 @@ mod lifetime;
 mod load;
 mod machine;
 mod mailbox;
+mod oneshot;
 mod place;
 mod processors;
 mod runtime;
@@ -80,6 +83,8 @@ mod _kernel {
     #[pymodule_export]
     use crate::mailbox::{Mailbox, Receive};
     #[pymodule_export]
+    use crate::oneshot::{Future, Resolver, Waiting, await_future};
+    #[pymodule_export]
     use crate::runtime::Runtime;
     #[pymodule_export]
     use crate::send::Send;
@@ -105,6 +110,7 @@ mod _kernel {
         crate::awaitable::install::<crate::completion::Completion>(py);
         crate::alloc::install_destructor::<crate::send::Send>(py);
         crate::alloc::install_destructor::<crate::mailbox::Receive>(py);
+        crate::awaitable::install::<crate::oneshot::Waiting>(py);
         crate::frozen_dict::install(py)?;
         // For `remuda.capabilities` alone.
         module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;

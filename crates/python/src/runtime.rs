@@ -20,7 +20,8 @@ use remuda_kernel::watermark::Limits;
 
 use crate::admission::{admit_all, give_all_back};
 use crate::affinity::{Affinity, MOST_MACHINES, level_named};
-use crate::agent::{AgentRef, BLOCKED, Callback, Extra, Outcome, Receiver, Shared};
+use crate::agent::{AgentRef, BLOCKED, Extra, Outcome, Receiver, Shared};
+use crate::callback::Callback;
 use crate::guarded::Guarded;
 use crate::load::Load;
 use crate::machine::{Machine, Place};
@@ -187,16 +188,8 @@ impl Runtime {
 
     /// Calls an agent's done-callback soon, in the loop in which it was given.
     pub fn call_back(agent: &Bound<'_, AgentRef>, callback: &Callback) -> PyResult<()> {
-        let py = agent.py();
-        let keywords = PyDict::new(py);
-        keywords.set_item(intern!(py, "context"), &callback.context)?;
-        let event_loop = match &callback.event_loop {
-            Some(event_loop) => event_loop.bind(py),
-            None => agent.get().runtime.get().home_place(py)?.event_loop.bind(py),
-        };
-        let here = interop::running_loop(py)?.is_some_and(|running| running.is(event_loop));
-        let how = if here { "call_soon" } else { "call_soon_threadsafe" };
-        event_loop.call_method(how, (&callback.function, agent), Some(&keywords)).map(drop)
+        let home = agent.get().runtime.get().home_place(agent.py())?;
+        callback.call(agent, Some(home.event_loop.bind(agent.py())))
     }
 
     /// Tells of a mailbox that has reached one of its marks.

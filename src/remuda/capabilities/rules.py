@@ -54,6 +54,8 @@ ATOMS: Final = frozenset(
         types.WrapperDescriptorType,
         types.ClassMethodDescriptorType,
         _kernel.AgentRef,
+        _kernel.Future,
+        _kernel.Resolver,
         _kernel.Runtime,
         _kernel.Tag,
         _kernel.Val,
