@@ -58,7 +58,7 @@ async def test_asyncio_takes_it(runtime: remuda.Runtime) -> None:
     assert [await each for each in asyncio.as_completed([future])] == [1]
     assert await asyncio.wait_for(future, 10) == 1
     assert await shielded == 1
-    assert await gathered == [1, 1]
+    assert list(await gathered) == [1, 1]
     assert not runtime.agents()
 
 

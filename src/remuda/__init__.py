@@ -24,10 +24,14 @@ asyncio, and every mailbox is bounded.
 
 from remuda import errors as errors
 from remuda._kernel import Future as Future
+from remuda._kernel import Receiver as Receiver
 from remuda._kernel import Resolver as Resolver
+from remuda._kernel import Sender as Sender
 from remuda._kernel import __version__ as __version__
 from remuda._kernel import await_future as await_future
 from remuda._kernel import blocking as blocking
+from remuda._kernel import channel as channel
+from remuda._kernel import select as select
 from remuda._kernel import spawn as spawn
 from remuda.agent import Agent as Agent
 from remuda.agent import AgentRef as AgentRef
@@ -89,6 +93,7 @@ from remuda.runtime import Runtime as Runtime
 from remuda.runtime import current_runtime as current_runtime
 from remuda.runtime import run as run
 from remuda.scheduling import Scheduling as Scheduling
+from remuda.statistics import ChannelStatistics as ChannelStatistics
 from remuda.statistics import DeadLetter as DeadLetter
 from remuda.statistics import MailboxStatistics as MailboxStatistics
 from remuda.statistics import RuntimeStatistics as RuntimeStatistics
@@ -110,6 +115,7 @@ __all__ = [
     "ChannelClosed",
     "ChannelEmpty",
     "ChannelFull",
+    "ChannelStatistics",
     "DeadLetter",
     "DeadlockDetected",
     "FrozenDict",
@@ -128,6 +134,7 @@ __all__ = [
     "NotIsolated",
     "NotSendable",
     "QuorumNotReached",
+    "Receiver",
     "Ref",
     "RemudaError",
     "Request",
@@ -136,6 +143,7 @@ __all__ = [
     "RuntimeStatistics",
     "RuntimeStopped",
     "Scheduling",
+    "Sender",
     "StaleToken",
     "StopReport",
     "StoreUnavailable",
@@ -152,6 +160,7 @@ __all__ = [
     "await_future",
     "blocking",
     "box",
+    "channel",
     "consume",
     "current_agent",
     "current_runtime",
@@ -164,6 +173,7 @@ __all__ = [
     "ref",
     "register_immutable",
     "run",
+    "select",
     "signal",
     "spawn",
     "swap",

@@ -1,5 +1,6 @@
 """The compiled part of Remuda. Use it through `remuda`."""
 
+import asyncio
 from asyncio import AbstractEventLoop, CancelledError
 from collections.abc import (
     AsyncIterator,
@@ -20,8 +21,10 @@ from types import CoroutineType, FrameType, GenericAlias, TracebackType
 from typing import (
     Any,
     Generic,
+    Literal,
     Protocol,
     Self,
+    TypeAlias,
     TypeVar,
     TypeVarTuple,
     final,
@@ -32,22 +35,28 @@ from typing import (
 from typing_extensions import disjoint_base
 
 from remuda.scheduling import Priority
-from remuda.statistics import MailboxStatistics, Overflow
+from remuda.statistics import ChannelStatistics, MailboxStatistics, Overflow
 
 __all__ = [
     "AgentRef",
     "Ask",
     "Blocking",
+    "Channel",
+    "ChannelReceive",
+    "ChannelSend",
     "Completion",
     "FrozenDict",
     "Future",
     "Iso",
     "Mailbox",
     "Receive",
+    "Receiver",
     "Request",
     "Resolver",
     "Runtime",
+    "Select",
     "Send",
+    "Sender",
     "Tag",
     "Unchecked",
     "Val",
@@ -55,12 +64,14 @@ __all__ = [
     "__version__",
     "await_future",
     "blocking",
+    "channel",
     "consume",
     "current_agent",
     "current_runtime",
     "is_sendable",
     "iso",
     "prove_isolated",
+    "select",
     "signal",
     "spawn",
     "unchecked",
@@ -182,7 +193,7 @@ class Future(Generic[_T_co]):
         """Removes a callback, and returns how often it was there."""
 
     def __await__(self) -> Generator[Any, Any, _T_co]: ...
-    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
 class Resolver(Generic[_T_contra]):
@@ -213,7 +224,7 @@ class Resolver(Generic[_T_contra]):
     def done(self) -> bool:
         """Whether it is resolved."""
 
-    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 def await_future() -> tuple[Resolver[_T], Future[_T]]:
     """Makes a promise of one value: a side that resolves it, and a side that awaits it.
@@ -237,6 +248,243 @@ def await_future() -> tuple[Resolver[_T], Future[_T]]:
         >>> asyncio.run(main())
         42
     """
+
+@final
+class Channel:
+    """What the ends of a channel have in common."""
+
+@final
+class ChannelSend(_Awaited):
+    """What `sender.send(item)` returns: await it to send the item."""
+
+    def __await__(self) -> Generator[Any, Any]: ...
+
+@final
+class ChannelReceive(_Awaited):
+    """What `receiver.recv()` returns: await it for the next item."""
+
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+
+@final
+class Sender(Generic[_T_contra]):
+    """The side of a channel that sends. May be used by many at once, from any agent, task and thread, and sent itself.
+
+    Ends are counted: when the last sender was closed, or is gone, receivers take what is left, and then find the
+    channel closed.
+    """
+
+    @overload
+    def send(self: Sender[_T], item: Iso[_T] | Val[_T] | Unchecked[_T], /) -> ChannelSend:
+        """Sends an item, waiting while the channel is full; those who wait are served in order.
+
+        With capacity 0 it waits until a receiver has taken the item. If the wait is cancelled the item is not sent,
+        unless it was taken just before; an iso that was not sent keeps its object.
+
+        Args:
+            item: What may be sent as a message.
+
+        Raises:
+            ChannelClosed: There is no receiver any more, or this end was closed; the item is in `.item`.
+            NotSendable: The item can be changed by others.
+            AlreadyAwaited: The same send was awaited twice.
+        """
+    @overload
+    def send(self: Sender[_H], item: _H, /) -> ChannelSend: ...
+    @overload
+    def send_nowait(self: Sender[_T], item: Iso[_T] | Val[_T] | Unchecked[_T], /) -> None:
+        """Sends an item at once.
+
+        Raises:
+            ChannelFull: There is no room; with capacity 0, no receiver waits. The item is in `.item`.
+            ChannelClosed: There is no receiver any more, or this end was closed; the item is in `.item`.
+            NotSendable: The item can be changed by others.
+        """
+    @overload
+    def send_nowait(self: Sender[_H], item: _H, /) -> None: ...
+    def clone(self) -> Sender[_T_contra]:
+        """Another end that sends, which is to be closed on its own.
+
+        Raises:
+            ChannelClosed: This end was closed.
+        """
+
+    def close(self) -> None:
+        """Closes this end; with the last one, the channel. What is in it can still be taken."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent by this end any more."""
+
+    @property
+    def capacity(self) -> int:
+        """How many items the channel holds."""
+
+    def statistics(self) -> ChannelStatistics:
+        """The channel's depth, ends and counts at this moment."""
+
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: object, error: object, traceback: object, /) -> None: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+
+@final
+class Receiver(Generic[_T_co]):
+    """The side of a channel that receives. May be used by many at once: each item goes to one of them, in order.
+
+    `async for item in receiver` ends when the channel has closed and nothing is left in it; `len(receiver)` is the
+    number of items in it. When the last receiver was closed, or is gone, sends raise `ChannelClosed`.
+    """
+
+    def recv(self) -> Awaitable[_T_co]:
+        """Takes the next item, waiting for one; those who wait are served in order.
+
+        A wait that is cancelled takes nothing: what it was about to get goes to the next.
+
+        Raises:
+            ChannelClosed: The channel has closed, or this end, and nothing is left in it.
+            AlreadyAwaited: Another task waits with the same `recv()`.
+        """
+
+    def recv_nowait(self) -> _T_co:
+        """Takes an item at once.
+
+        Raises:
+            ChannelEmpty: There is none, or those that are there are for receivers that have waited.
+            ChannelClosed: The channel has closed, or this end, and nothing is left in it.
+        """
+
+    def clone(self) -> Receiver[_T_co]:
+        """Another end that receives, which is to be closed on its own.
+
+        Raises:
+            ChannelClosed: This end was closed.
+        """
+
+    def close(self) -> None:
+        """Closes this end; with the last one, the channel. What is in it can still be taken."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing will come to this end any more, besides what is in the channel."""
+
+    @property
+    def capacity(self) -> int:
+        """How many items the channel holds."""
+
+    def statistics(self) -> ChannelStatistics:
+        """The channel's depth, ends and counts at this moment."""
+
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __aiter__(self) -> AsyncIterator[_T_co]: ...
+    def __anext__(self) -> Awaitable[_T_co]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: object, error: object, traceback: object, /) -> None: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+
+def channel(
+    capacity: int,
+    /,
+    *,
+    high: int | None = None,
+    low: int | None = None,
+    on_watermark: Callable[[Literal["high", "low"], int], object] | None = None,
+) -> tuple[Sender[_T], Receiver[_T]]:
+    """Makes a bounded queue with many senders and many receivers. It belongs to no runtime and no event loop.
+
+    Args:
+        capacity: How many items it holds; with 0 each sender waits for a receiver.
+        high: The depth at which `on_watermark` is told "high"; the capacity, if not given.
+        low: The depth at which it is told "low" after that; half of the capacity, if not given.
+        on_watermark: Called with "high" or "low" and the depth, at once, by whoever crosses the mark.
+
+    Returns:
+        An end that sends and an end that receives; both have `clone()`.
+
+    Raises:
+        LimitsError: The capacity is negative, or the marks are not `0 <= low < high <= capacity`.
+
+    Examples:
+        >>> import asyncio, remuda
+        >>> async def producer(_: remuda.Mailbox[None], out: remuda.Sender[int]) -> None:
+        ...     with out:
+        ...         for number in range(3):
+        ...             await out.send(number)
+        >>> async def main() -> list[int]:
+        ...     sender: remuda.Sender[int]
+        ...     sender, receiver = remuda.channel(10)
+        ...     async with remuda.Runtime() as runtime:
+        ...         runtime.spawn(producer, sender)
+        ...         return [number async for number in receiver]
+        >>> asyncio.run(main())
+        [0, 1, 2]
+    """
+
+@final
+class Select(_Awaited):
+    """What `select(...)` returns: await it for the first source that has something."""
+
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+    def _expire(self) -> None: ...
+    def _wake(self, _future: object = None, /) -> None: ...
+
+_Source: TypeAlias = Receiver[_T] | Mailbox[_T] | Future[_T] | asyncio.Future[_T]
+
+@overload
+def select(
+    first: _Source[_A1], /, *, timeout: float | None = None
+) -> Awaitable[tuple[_Source[_A1], _A1]]:
+    """Waits for the first of several sources that has something, and takes it from that one alone.
+
+    Of those that have something, it takes from the one that was given first. A wait that is cancelled, or that times
+    out, takes nothing from any.
+
+    Args:
+        first: A receiver of a channel, the mailbox of the agent that calls this, a future, an agent (for its end), or a
+            task or future of asyncio's. Any number of them may follow.
+        timeout: Seconds to wait; 0 takes what is there.
+
+    Returns:
+        The source, to compare by `is`, and what it had.
+
+    Raises:
+        SelectTimeout: Nothing came in time.
+        ChannelClosed: One of the channels has closed, and nothing is left in it; no source before it had anything.
+        MailboxClosed: The same of the mailbox.
+        NotTheOwner: The mailbox is not that of the agent that runs.
+        Exception: What a future or an agent ended with.
+        TypeError: There is no source, or something that can't be one.
+        ValueError: The timeout is negative.
+
+    Examples:
+        >>> import asyncio, remuda
+        >>> async def main() -> str:
+        ...     words, numbers = remuda.channel(1), remuda.channel(1)
+        ...     words[0].send_nowait("ready")
+        ...     source, value = await remuda.select(numbers[1], words[1], timeout=1.0)
+        ...     return value if source is words[1] else "number"
+        >>> asyncio.run(main())
+        'ready'
+    """
+
+@overload
+def select(
+    first: _Source[_A1], second: _Source[_A2], /, *, timeout: float | None = None
+) -> Awaitable[tuple[_Source[_A1] | _Source[_A2], _A1 | _A2]]: ...
+@overload
+def select(
+    first: _Source[_A1],
+    second: _Source[_A2],
+    third: _Source[_A3],
+    /,
+    *,
+    timeout: float | None = None,
+) -> Awaitable[tuple[_Source[_A1] | _Source[_A2] | _Source[_A3], _A1 | _A2 | _A3]]: ...
+@overload
+def select(
+    *sources: _Source[Any] | AgentRef[Any], timeout: float | None = None
+) -> Awaitable[tuple[Any, Any]]: ...
 
 @final
 class AgentRef(Generic[_M_contra]):

@@ -28,6 +28,7 @@
     ├── AgentFailed                      the agent that was asked failed; its error is the `__cause__`
     ├── AgentKilled                      the agent that is awaited was killed
     ├── AskTimeout (TimeoutError)        no answer came in time
+    ├── SelectTimeout (TimeoutError)     nothing came from any source in time
     ├── NoReply                          the request was dropped without an answer
     ├── AlreadyAwaited                   a send or an ask was awaited twice
     ├── AlreadyReplied                   a request was answered twice
@@ -78,6 +79,7 @@ __all__ = [
     "ReceiveError",
     "RemudaError",
     "RuntimeStopped",
+    "SelectTimeout",
     "SendError",
     "StaleToken",
     "StoreUnavailable",
@@ -277,6 +279,10 @@ class AgentKilled(RemudaError):
 
 class AskTimeout(RemudaError, TimeoutError):
     """The time given to `ask` passed without an answer. What the agent answers later is ignored."""
+
+
+class SelectTimeout(RemudaError, TimeoutError):
+    """The time given to `select` passed, and no source had anything. Nothing was taken from any of them."""
 
 
 class NoReply(RemudaError):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from remuda._kernel import AgentRef
 
 __all__ = [
+    "ChannelStatistics",
     "DeadLetter",
     "MailboxStatistics",
     "Overflow",
@@ -116,6 +117,33 @@ class RuntimeStatistics:
     slices: int
     dead_letters: int
     workers: tuple[WorkerStatistics, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatistics:
+    """A channel at one moment.
+
+    Attributes:
+        depth: Items in it.
+        capacity: How many it holds.
+        senders: Ends that send, and are open.
+        receivers: Ends that receive, and are open.
+        senders_waiting: How many wait for room.
+        receivers_waiting: How many wait for an item.
+        sent: Items that it has taken.
+        received: Items that were taken out of it.
+        closed: Whether nothing can be sent any more.
+    """
+
+    depth: int
+    capacity: int
+    senders: int
+    receivers: int
+    senders_waiting: int
+    receivers_waiting: int
+    sent: int
+    received: int
+    closed: bool
 
 
 @dataclass(frozen=True, slots=True)

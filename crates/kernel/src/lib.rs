@@ -13,10 +13,12 @@
 //! - [`pump`]: whether the callback that runs a machine's tasks is called;
 //! - [`budget`]: how long an agent may keep the processor in one run;
 //! - [`watermark`]: a mailbox's bound and the two marks between which its senders wait;
-//! - [`mailbox`]: the bounded queue of one agent, and the senders that wait for room in it.
+//! - [`mailbox`]: the bounded queue of one agent, and the senders that wait for room in it;
+//! - [`channel`]: a bounded queue between many senders and many receivers.
 
 pub mod budget;
 pub mod chance;
+pub mod channel;
 pub mod idle;
 pub mod injector;
 pub mod interval;

@@ -17,8 +17,9 @@ use crate::agent::AgentRef;
 use crate::alloc::{Allocated, allocated};
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
 use crate::send::{Delivered, Delivery, forget_wait, note_wait};
+use crate::timer::Timer;
 use crate::waiter::Waiter;
-use crate::{alloc, errors, interop};
+use crate::{alloc, errors};
 
 #[derive(Debug)]
 enum Answer {
@@ -35,8 +36,7 @@ struct State {
     message: Option<Py<PyAny>>,
     answer: Answer,
     waiter: Option<Waiter>,
-    /// The time-out's handle, and the loop that it is of.
-    timer: Option<(Py<PyAny>, Py<PyAny>)>,
+    timer: Option<Timer>,
     /// The agent that has the request in hand.
     holder: Option<Py<AgentRef>>,
 }
@@ -101,20 +101,10 @@ impl Ask {
         self.answer(py, Answer::Error(error.into_value(py).into_any()))
     }
 
-    /// Stops the clock. A loop's timers are not for other threads: the asker may be on another one than it began on.
     fn cancel_timer(&self, py: Python<'_>) {
-        let Some((timer, event_loop)) = self.state.lock().timer.take() else { return };
-        let cancelled = timer.bind(py).getattr(intern!(py, "cancel")).and_then(|cancel| {
-            if interop::running_loop(py)?.is_some_and(|running| running.is(&event_loop)) {
-                return cancel.call0();
-            }
-            if event_loop.bind(py).call_method0(intern!(py, "is_closed"))?.is_truthy()? {
-                return Ok(cancel);
-            }
-            event_loop.bind(py).call_method1(intern!(py, "call_soon_threadsafe"), (cancel,))
-        });
-        if let Err(error) = cancelled {
-            errors::unraisable(py, error, None);
+        let timer = self.state.lock().timer.take();
+        if let Some(timer) = timer {
+            timer.cancel(py);
         }
     }
 
@@ -129,12 +119,8 @@ impl Ask {
             })?;
         *this.delivery.lock() = Delivery::Admitted(admitted);
         if let Some(seconds) = this.timeout {
-            let Some(event_loop) = interop::running_loop(py)? else {
-                return Err(PyTypeError::new_err("expected a running event loop for the timeout, found none"));
-            };
-            let expire = slf.getattr(intern!(py, "_expire"))?;
-            let timer = event_loop.call_method1(intern!(py, "call_later"), (seconds, expire))?;
-            this.state.lock().timer = Some((timer.unbind(), event_loop.unbind()));
+            let timer = Timer::start(seconds, &slf.getattr(intern!(py, "_expire"))?)?;
+            this.state.lock().timer = Some(timer);
         }
         Ok(())
     }
@@ -282,9 +268,8 @@ impl Ask {
             return Ok(());
         };
         visit.call(&state.message)?;
-        if let Some((timer, event_loop)) = &state.timer {
-            visit.call(timer)?;
-            visit.call(event_loop)?;
+        if let Some(timer) = &state.timer {
+            timer.traverse(&visit)?;
         }
         visit.call(&state.holder)?;
         if let Some(waiter) = &state.waiter {

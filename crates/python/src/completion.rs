@@ -31,6 +31,25 @@ impl Completion {
     }
 }
 
+/// Has an agent wake somebody when it ends. Hands the waiter back: it has ended.
+pub fn watch(agent: &AgentRef, waiter: Waiter) -> Result<(), Waiter> {
+    let mut shared = agent.shared.lock();
+    if !matches!(shared.outcome, Outcome::Pending) {
+        return Err(waiter);
+    }
+    shared.extra().waiters.push(waiter);
+    Ok(())
+}
+
+/// Takes a waiter out, if it is still there.
+pub fn unwatch(agent: &AgentRef, key: WaiterKey) {
+    let removed = agent.shared.lock().extra.as_mut().and_then(|extra| {
+        let place = extra.waiters.iter().position(|waiter| waiter.key() == key)?;
+        Some(extra.waiters.swap_remove(place))
+    });
+    drop(removed);
+}
+
 impl Completion {
     /// Takes our waiter out: it was woken, or the task that waited has gone.
     fn leave(&self, py: Python<'_>) {
@@ -38,11 +57,7 @@ impl Completion {
             return;
         };
         forget_wait(py);
-        let removed = self.agent.get().shared.lock().extra.as_mut().and_then(|extra| {
-            let place = extra.waiters.iter().position(|waiter| waiter.key() == key)?;
-            Some(extra.waiters.swap_remove(place))
-        });
-        drop(removed);
+        unwatch(self.agent.get(), key);
     }
 }
 
@@ -72,16 +87,11 @@ impl Awaitable for Completion {
         if let Waiter::Agent(sender) = &waiter {
             note_wait(sender.bind(py), agent)?;
         }
-        let mut shared = agent.get().shared.lock();
-        if matches!(shared.outcome, Outcome::Pending) {
-            let key = waiter.key();
-            shared.extra().waiters.push(waiter);
-            drop(shared);
-            *this.waits.lock() = Some(key);
-        } else {
+        let key = waiter.key();
+        match watch(agent.get(), waiter) {
+            Ok(()) => *this.waits.lock() = Some(key),
             // It ended since the look before: the next look will find it so.
-            drop(shared);
-            waiter.wake(py);
+            Err(waiter) => waiter.wake(py),
         }
         Ok(poll)
     }

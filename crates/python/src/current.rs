@@ -150,6 +150,18 @@ pub fn thread_token() -> usize {
     HERE.with(|here| ptr::from_ref(here) as usize)
 }
 
+/// Pays for one message that is none of the mailbox. False: the agent that runs here has used up its budget.
+#[inline]
+pub fn pay() -> bool {
+    machine().is_none_or(|machine| machine.run.agent.get().is_null() || machine.run.pay())
+}
+
+/// The same without a look at the clock. False: one is due, and [`pay`] decides.
+#[inline]
+pub fn pay_unseen() -> bool {
+    machine().is_none_or(|machine| machine.run.agent.get().is_null() || machine.run.pay_unseen())
+}
+
 /// The agent that runs here *and* is the current asyncio task: only it may wait natively. It is not, for instance, when
 /// it starts a task eagerly: that one waits through a future like every foreign task.
 pub fn agent_task(py: Python<'_>) -> PyResult<Option<Bound<'_, AgentRef>>> {

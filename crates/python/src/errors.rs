@@ -26,6 +26,9 @@ exceptions! {
     broken_promise => "BrokenPromise",
     behaviour_error => "BehaviourError",
     capability_error => "CapabilityError",
+    channel_closed => "ChannelClosed",
+    channel_empty => "ChannelEmpty",
+    channel_full => "ChannelFull",
     deadlock_detected => "DeadlockDetected",
     limits_error => "LimitsError",
     mailbox_closed => "MailboxClosed",
@@ -36,6 +39,7 @@ exceptions! {
     no_runtime => "NoRuntime",
     not_isolated => "NotIsolated",
     not_the_owner => "NotTheOwner",
+    select_timeout => "SelectTimeout",
     runtime_stopped => "RuntimeStopped",
 }
 

@@ -13,6 +13,7 @@ use pyo3::{PyTypeInfo, ffi, prelude::*};
 use crate::agent::AgentRef;
 use crate::alloc::Allocated;
 use crate::awaitable::attached;
+use crate::channel::{Receiver, Sender};
 use crate::mailbox::{Mailbox, Receive};
 use crate::send::Send;
 use crate::{alloc, errors};
@@ -106,8 +107,35 @@ unsafe extern "C" fn recv(slf: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mu
     made(Receive::new(mailbox.to_owned().unbind()))
 }
 
+unsafe extern "C" fn channel_send_nowait(slf: *mut ffi::PyObject, item: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: as in `send`.
+    let (py, sender, item) = unsafe {
+        let py = Python::assume_attached();
+        let sender = Borrowed::from_ptr(py, slf).cast_unchecked::<Sender>();
+        (py, sender, Borrowed::from_ptr(py, item).to_owned().unbind())
+    };
+    match sender.get().send_smoothly(py, item) {
+        Ok(()) => py.None().into_ptr(),
+        Err(item) => guarded(|py| {
+            sender.get().send_now(py, item)?;
+            Ok(py.None().into_ptr())
+        }),
+    }
+}
+
+unsafe extern "C" fn channel_recv_nowait(slf: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: as in `send`.
+    let receiver = unsafe { Borrowed::from_ptr(Python::assume_attached(), slf).cast_unchecked::<Receiver>() };
+    match receiver.get().take_smoothly() {
+        Some(item) => item.into_ptr(),
+        None => guarded(|py| receiver.get().take_now(py).map(Py::into_ptr)),
+    }
+}
+
 /// Puts the functions of this file on their types.
 pub fn install(py: Python<'_>) -> PyResult<()> {
+    replace::<Sender>(py, c"send_nowait", channel_send_nowait, ffi::METH_O)?;
+    replace::<Receiver>(py, c"recv_nowait", channel_recv_nowait, ffi::METH_NOARGS)?;
     replace::<AgentRef>(py, c"send", send, ffi::METH_O)?;
     replace::<AgentRef>(py, c"send_nowait", send_nowait, ffi::METH_O)?;
     replace::<Mailbox>(py, c"recv", recv, ffi::METH_NOARGS)

@@ -13,6 +13,8 @@
 //!   [`isolation`] shows that nobody else has it;
 //!   [`place`] tells where something was moved;
 //! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
+//! - [`channel`]: a queue with many senders and many receivers;
+//! - [`select`]: the first of several that has something; [`timer`]: for what waits with a time-out;
 //! - [`oneshot`]: a value that is set once, and awaited by many; [`callback`]: what is called when something is done;
 //! - [`affinity`]: where an agent may run, and how urgent it is;
 //! - [`step`], [`finish`]: running an agent, and ending it;
@@ -30,6 +32,7 @@ mod awaitable;
 mod blocking;
 mod body;
 mod callback;
+mod channel;
 mod completion;
 mod current;
 mod deliver;
@@ -51,11 +54,13 @@ mod place;
 mod processors;
 mod runtime;
 mod schedule;
+mod select;
 mod send;
 mod sendable;
 mod slice;
 mod spawn;
 mod step;
+mod timer;
 mod waiter;
 
 use pyo3::prelude::*;
@@ -68,6 +73,8 @@ mod _kernel {
     use crate::ask::{Ask, Request};
     #[pymodule_export]
     use crate::blocking::{Blocking, blocking};
+    #[pymodule_export]
+    use crate::channel::{Channel, ChannelReceive, ChannelSend, Receiver, Sender, channel};
     #[pymodule_export]
     use crate::completion::Completion;
     #[pymodule_export]
@@ -86,6 +93,8 @@ mod _kernel {
     use crate::oneshot::{Future, Resolver, Waiting, await_future};
     #[pymodule_export]
     use crate::runtime::Runtime;
+    #[pymodule_export]
+    use crate::select::{Select, select};
     #[pymodule_export]
     use crate::send::Send;
     #[pymodule_export]
@@ -111,6 +120,9 @@ mod _kernel {
         crate::alloc::install_destructor::<crate::send::Send>(py);
         crate::alloc::install_destructor::<crate::mailbox::Receive>(py);
         crate::awaitable::install::<crate::oneshot::Waiting>(py);
+        crate::awaitable::install::<crate::select::Select>(py);
+        crate::awaitable::install::<crate::channel::ChannelSend>(py);
+        crate::awaitable::install::<crate::channel::ChannelReceive>(py);
         crate::frozen_dict::install(py)?;
         // For `remuda.capabilities` alone.
         module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;

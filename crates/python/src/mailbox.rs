@@ -118,6 +118,56 @@ impl Mailbox {
         }
     }
 
+    /// The agent, if it is the one that runs here, for `select`.
+    fn owner_here<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, AgentRef>> {
+        let agent = self.owner(py)?;
+        if current::agent_task(py)?.is_some_and(|current| current.is(&agent)) {
+            return Ok(agent);
+        }
+        let name = AgentRef::display(&agent);
+        let text = format!("expected the mailbox of {name} to be selected from by that agent, got another task");
+        Err(errors::make(errors::not_the_owner(py), (text,)))
+    }
+
+    /// The next message for the agent that runs here, if there is one.
+    pub fn take_here(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let agent = self.owner_here(py)?;
+        let popped = agent.get().shared.lock().queue.pop();
+        match popped {
+            Pop::Message(message) => handed(self, py, message).map(Some),
+            Pop::MessageLow(message) => {
+                relieve(&agent);
+                handed(self, py, message).map(Some)
+            }
+            Pop::Closed => Err(AgentRef::closed(&agent, None)),
+            Pop::Empty => Ok(None),
+        }
+    }
+
+    /// Has the agent that runs here woken by the next message. False: there is something to look at.
+    pub fn wait_here(&self, py: Python<'_>) -> PyResult<bool> {
+        let agent = self.owner_here(py)?;
+        let mut shared = agent.get().shared.lock();
+        if !shared.queue.is_empty() || shared.queue.is_closed() {
+            return Ok(false);
+        }
+        if matches!(shared.receiver, Receiver::Future(_)) {
+            drop(shared);
+            return Err(second_reader(&agent));
+        }
+        shared.park();
+        Ok(true)
+    }
+
+    /// It waits for no message any more.
+    pub fn leave_here(&self, py: Python<'_>) {
+        let Ok(agent) = self.owner_here(py) else { return };
+        let mut shared = agent.get().shared.lock();
+        if matches!(shared.receiver, Receiver::Owner) {
+            shared.receiver = Receiver::Nobody;
+        }
+    }
+
     #[cold]
     fn look_from_elsewhere(&self, py: Python<'_>) -> PyResult<Look> {
         let agent = self.owner(py)?;

@@ -55,8 +55,10 @@ ATOMS: Final = frozenset(
         types.ClassMethodDescriptorType,
         _kernel.AgentRef,
         _kernel.Future,
+        _kernel.Receiver,
         _kernel.Resolver,
         _kernel.Runtime,
+        _kernel.Sender,
         _kernel.Tag,
         _kernel.Val,
     }

@@ -1,0 +1,213 @@
+"""A select waits for the first of several sources, and takes from no other, however it ends."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import remuda
+from remuda import errors, select
+from tests.support import in_runtime, settle
+from tests.test_channel import ends
+from tests.test_future import promise
+
+
+@in_runtime
+async def test_the_first_that_has_something(runtime: remuda.Runtime) -> None:
+    """Of several sources the one that has something is taken from; of two that have, the one given first."""
+    (one, first), (two, second) = ends(2), ends(2)
+    two.send_nowait("b")
+    assert await select(first, second) == (second, "b")
+    one.send_nowait("a")
+    two.send_nowait("c")
+    assert await select(first, second) == (first, "a")
+    assert await select(first, second) == (second, "c")
+    assert not runtime.agents()
+
+
+@in_runtime
+async def test_it_waits_for_whatever_comes(runtime: remuda.Runtime) -> None:
+    """An agent may wait for a channel, its own mailbox, a future, another agent and a task of asyncio's at once."""
+
+    async def waits(mailbox: remuda.Mailbox[Any], which: int) -> Any:
+        sender, receiver = ends(1)
+        resolver, future = promise()
+        gate = asyncio.Event()
+
+        async def other(mailbox: remuda.Mailbox[str]) -> str:
+            return await mailbox.recv()
+
+        agent = runtime.spawn(other)
+        task = asyncio.ensure_future(gate.wait())
+        sources: list[Any] = [receiver, mailbox, future, agent, task]
+        actions: list[Any] = [
+            lambda: sender.send_nowait("item"),
+            lambda: mailbox.me.send_nowait("message"),
+            lambda: resolver.set_result("result"),
+            lambda: agent.send_nowait("end"),
+            gate.set,
+        ]
+        asyncio.get_running_loop().call_soon(actions[which])
+        source, value = await select(*sources)
+        assert source is sources[which]
+        # Nothing was taken from the others, and nobody is registered with them.
+        for number, action in enumerate(actions):
+            if number != which:
+                action()
+        assert receiver.statistics().receivers_waiting == 0
+        if which != 0:
+            assert receiver.recv_nowait() == "item"
+        if which != 1:
+            assert await mailbox.recv() == "message"
+        assert await agent == "end"
+        await task
+        return value
+
+    expected = ["item", "message", "result", "end", True]
+    for which, value in enumerate(expected):
+        assert await runtime.spawn(waits, which, pinned=True) == value
+
+
+@in_runtime
+async def test_a_timeout_takes_nothing(runtime: remuda.Runtime) -> None:
+    """When the time is over nothing was taken; a time of 0 takes what is there."""
+    sender, receiver = ends(1)
+    resolver, future = promise()
+    for seconds in (0, 0.001):
+        with pytest.raises(errors.SelectTimeout):
+            await select(receiver, future, timeout=seconds)
+        with pytest.raises(TimeoutError):
+            await runtime.spawn(selecting, receiver, future, seconds)
+    sender.send_nowait(1)
+    assert await select(future, receiver, timeout=0) == (receiver, 1)
+    assert receiver.statistics().receivers_waiting == 0
+    resolver.set_result(2)
+    assert await select(receiver, future, timeout=10) == (future, 2)
+
+
+async def selecting(_: remuda.Mailbox[Any], one: Any, other: Any, seconds: float | None) -> Any:
+    """An agent that selects, and returns what it got."""
+    _source, value = await select(one, other, timeout=seconds)
+    return value
+
+
+@pytest.mark.parametrize("as_agent", [True, False])
+def test_a_cancelled_select_loses_nothing(as_agent: bool) -> None:
+    """An item that a cancelled select was about to get goes to the next one who waits."""
+
+    async def main() -> None:
+        async with remuda.Runtime(workers=1) as runtime:
+            (sender, receiver), (_keep, other) = ends(1), ends(1)
+            first: Any
+            if as_agent:
+                first = runtime.spawn(selecting, receiver, other, None)
+            else:
+                first = asyncio.ensure_future(select(receiver, other))
+            await settle(runtime)
+            second = asyncio.ensure_future(receiver.recv())
+            await settle(runtime)
+            sender.send_nowait("item")
+            first.cancel()
+            assert await second == "item"
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            assert other.statistics().receivers_waiting == 0
+
+    asyncio.run(main())
+
+
+@in_runtime(workers=1)
+async def test_what_was_promised_to_a_select_is_passed_on(runtime: remuda.Runtime) -> None:
+    """A select that two channels have woken takes from one, and the item of the other is for whoever waits there."""
+    (one, first), (two, second) = ends(1), ends(1)
+    selects = asyncio.ensure_future(select(first, second))
+    await settle(runtime)
+    next_one = asyncio.ensure_future(second.recv())
+    await settle(runtime)
+    two.send_nowait("b")
+    one.send_nowait("a")
+    assert await selects == (first, "a")
+    assert await next_one == "b"
+
+
+@in_runtime
+async def test_the_end_of_a_source_is_told(runtime: remuda.Runtime) -> None:
+    """A source that closes, or fails, ends the select with its error."""
+    (sender, receiver), (_keep, other) = ends(1), ends(1)
+    waits = runtime.spawn(selecting, other, receiver, None)
+    await settle(runtime)
+    sender.close()
+    with pytest.raises(errors.ChannelClosed):
+        await waits
+    resolver, future = promise()
+    resolver.set_exception(KeyError("told"))
+    with pytest.raises(KeyError):
+        await select(other, future)
+
+    async def stopped(mailbox: remuda.Mailbox[Any]) -> None:
+        await select(other, mailbox)
+
+    agent = runtime.spawn(stopped)
+    await settle(runtime)
+    await agent.stop()
+    assert agent.exception() is None, "to leave by the end of the own mailbox is a clean end"
+
+
+@in_runtime
+async def test_bad_input_is_refused(runtime: remuda.Runtime) -> None:
+    """No source, something that is none, another's mailbox, a negative time, a second await: each has its error."""
+    _sender, receiver = ends(1)
+    with pytest.raises(TypeError, match="at least one"):
+        select()
+    wrong: Any
+    for wrong in (1, asyncio.sleep, "channel"):
+        with pytest.raises(TypeError, match="to select from"):
+            select(receiver, wrong)
+    for seconds in (-1, float("nan")):
+        with pytest.raises(ValueError, match="timeout"):
+            select(receiver, timeout=seconds)
+    mailboxes: list[Any] = []
+
+    async def shows(mailbox: remuda.Mailbox[Any]) -> None:
+        mailboxes.append(mailbox)
+        await mailbox.recv()
+
+    agent = runtime.spawn(shows)
+    await settle(runtime)
+    with pytest.raises(errors.NotTheOwner):
+        await select(mailboxes[0], receiver)
+    agent.send_nowait(None)
+    await agent
+    once = select(receiver, timeout=0)
+    with pytest.raises(errors.SelectTimeout):
+        await once
+    with pytest.raises(errors.AlreadyAwaited):
+        await once
+
+
+@in_runtime
+async def test_many_selects_share_channels(runtime: remuda.Runtime) -> None:
+    """Many agents that select from the same two channels get every item once."""
+    (one, first), (two, second) = ends(3), ends(0)
+    results, found = ends(1000)
+
+    async def takes(_: remuda.Mailbox[Any]) -> None:
+        try:
+            while True:
+                _source, value = await select(first, second)
+                results.send_nowait(value)
+        except errors.ChannelClosed as closed:
+            source = first if not first.closed else second
+            assert closed.item is None
+            async for value in source:
+                results.send_nowait(value)
+
+    agents = [runtime.spawn(takes) for _ in range(5)]
+    for number in range(100):
+        await one.send(number)
+        await two.send(number + 1000)
+    one.close()
+    two.close()
+    await asyncio.gather(*agents)
+    results.close()
+    assert sorted([item async for item in found]) == [n + k for k in (0, 1000) for n in range(100)]
