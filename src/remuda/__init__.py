@@ -11,6 +11,7 @@ asyncio, and every mailbox is bounded.
 #   scheduling    how many workers, and the scheduler's heuristics
 #   _kernel       the compiled core: agents, mailboxes, the scheduler's mechanism
 #   capabilities  who may have an object, and who may change it
+#   message       an envelope around what is sent
 #   workers       the threads of a runtime beside its own
 #   threads       functions that block, in threads of their own
 #   mailbox       the receiving side
@@ -89,6 +90,7 @@ from remuda.errors import WorkerFailed as WorkerFailed
 from remuda.errors import WrongOwner as WrongOwner
 from remuda.mailbox import Mailbox as Mailbox
 from remuda.mailbox import Request as Request
+from remuda.message import Message as Message
 from remuda.runtime import Runtime as Runtime
 from remuda.runtime import current_runtime as current_runtime
 from remuda.runtime import run as run
@@ -128,6 +130,7 @@ __all__ = [
     "MailboxEmpty",
     "MailboxFull",
     "MailboxStatistics",
+    "Message",
     "MovedError",
     "NoReply",
     "NoRuntime",
