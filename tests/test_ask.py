@@ -170,7 +170,7 @@ def test_an_agent_that_fails_fails_what_it_was_asked(
 
     @in_runtime
     async def check(runtime: remuda.Runtime) -> None:
-        agent = runtime.spawn(behaviour, name="unlucky")
+        agent = runtime.spawn(behaviour, name="unlucky", pinned=True)
         first = asyncio.ensure_future(agent.ask("first"))
         second = asyncio.ensure_future(agent.ask("second"))
         with pytest.raises(remuda.AgentFailed, match="unlucky") as caught:

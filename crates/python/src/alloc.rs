@@ -166,6 +166,36 @@ pub fn new<T: Allocated>(py: Python<'_>, value: T) -> PyResult<Bound<'_, T>> {
     }
 }
 
+/// Makes an object whose destructor somebody waits for: it runs when and where the last reference goes.
+///
+/// Without a GIL an object belongs to the thread that made it. If its last reference goes on another thread, the
+/// destructor waits until the owner runs Python again, and a thread that sleeps in its event loop does not. So the object
+/// has no owner from the start: it is counted like one that was merged (`_Py_REF_MERGED` in CPython's `refcount.h`).
+#[inline]
+pub fn new_unowned<T: Allocated>(py: Python<'_>, value: T) -> PyResult<Bound<'_, T>> {
+    let object = new(py, value)?;
+    #[cfg(Py_GIL_DISABLED)]
+    disown(&object);
+    Ok(object)
+}
+
+#[cfg(Py_GIL_DISABLED)]
+fn disown<T>(object: &Bound<'_, T>) {
+    const SHARED_SHIFT: isize = 2;
+    const MERGED: isize = 3;
+    // SAFETY: a new object, to which only this thread has a reference, and only one; the collector looks at it when this
+    // thread has stopped, which it does not in between.
+    unsafe {
+        let object = object.as_ptr();
+        let references = (*object).ob_ref_local.load(Ordering::Relaxed);
+        if references == 1 && (*object).ob_ref_shared.load(Ordering::Relaxed) == 0 {
+            (*object).ob_tid = 0;
+            (*object).ob_ref_local.store(0, Ordering::Relaxed);
+            (*object).ob_ref_shared.store((1 << SHARED_SHIFT) | MERGED, Ordering::Release);
+        }
+    }
+}
+
 /// Makes an object, or hands the value back: it is the first of its class, or there is no memory.
 #[inline]
 pub fn try_new<T: Allocated>(py: Python<'_>, value: T) -> Result<Bound<'_, T>, T> {

@@ -115,7 +115,7 @@ impl Ask {
         let admitted =
             admit(py, message, "message", this.agent.get().runtime.get().is_strict())?.wrapped(|message| {
                 let request = Request { message, ask: slf.clone().unbind(), answered: AtomicBool::new(false) };
-                Ok(alloc::new(py, request)?.into_any().unbind())
+                Ok(alloc::new_unowned(py, request)?.into_any().unbind())
             })?;
         *this.delivery.lock() = Delivery::Admitted(admitted);
         if let Some(seconds) = this.timeout {

@@ -208,7 +208,7 @@ pub struct Sender {
 impl Sender {
     fn of<'py>(py: Python<'py>, channel: &Py<Channel>) -> PyResult<Bound<'py, Self>> {
         channel.get().ends.lock().senders += 1;
-        alloc::new(py, Self { channel: channel.clone_ref(py), open: AtomicBool::new(true) })
+        alloc::new_unowned(py, Self { channel: channel.clone_ref(py), open: AtomicBool::new(true) })
     }
 
     fn is_open(&self) -> bool {
@@ -559,7 +559,7 @@ impl Receiver {
             ends.receivers += 1;
             ends.takers += 1;
         }
-        alloc::new(py, Self { channel: channel.clone_ref(py), open: AtomicBool::new(true) })
+        alloc::new_unowned(py, Self { channel: channel.clone_ref(py), open: AtomicBool::new(true) })
     }
 
     fn is_open(&self) -> bool {

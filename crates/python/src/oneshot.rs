@@ -53,7 +53,7 @@ pub fn await_future(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
     let state = State { outcome: Outcome::Pending, waiters: Vec::new(), callbacks: Vec::new() };
     let strict = current::is_strict(py)?;
     let future = alloc::new(py, Future { state: Guarded::new(state), seen: AtomicBool::new(true), strict })?;
-    let resolver = alloc::new(py, Resolver { future: future.clone().unbind() })?;
+    let resolver = alloc::new_unowned(py, Resolver { future: future.clone().unbind() })?;
     (resolver, future).into_pyobject(py)
 }
 
