@@ -91,6 +91,8 @@ from remuda.errors import WrongOwner as WrongOwner
 from remuda.mailbox import Mailbox as Mailbox
 from remuda.mailbox import Request as Request
 from remuda.message import Message as Message
+from remuda.primitives.shard import ShardMap as ShardMap
+from remuda.primitives.shard import shard as shard
 from remuda.runtime import Runtime as Runtime
 from remuda.runtime import current_runtime as current_runtime
 from remuda.runtime import run as run
@@ -147,6 +149,7 @@ __all__ = [
     "RuntimeStopped",
     "Scheduling",
     "Sender",
+    "ShardMap",
     "StaleToken",
     "StopReport",
     "StoreUnavailable",
@@ -177,6 +180,7 @@ __all__ = [
     "register_immutable",
     "run",
     "select",
+    "shard",
     "signal",
     "spawn",
     "swap",

@@ -20,6 +20,7 @@ from contextvars import Context
 from types import CoroutineType, FrameType, GenericAlias, TracebackType
 from typing import (
     Any,
+    ClassVar,
     Generic,
     Literal,
     Protocol,
@@ -57,6 +58,7 @@ __all__ = [
     "Select",
     "Send",
     "Sender",
+    "ShardMap",
     "Tag",
     "Unchecked",
     "Val",
@@ -428,6 +430,117 @@ class Select(_Awaited):
     def __await__(self) -> Generator[Any, Any, Any]: ...
     def _expire(self) -> None: ...
     def _wake(self, _future: object = None, /) -> None: ...
+
+@final
+class ShardMap(Generic[_T]):
+    """Which of several shards a key belongs to, by consistent hashing.
+
+    Every shard has many points on a ring of hashes (xxh3), and a key belongs to the shard of the next point. Who owns
+    what depends on the shards and their weights alone: not on their order, the history of changes, the process, or the
+    version of Python. Any thread may look up and change it, and it may be sent as it is.
+
+    Args:
+        shards: Names (str, bytes or int) or agents, which go by their names.
+        weights: How much each shard takes, beside 1 for an ordinary one: a mapping, or as many numbers as shards.
+        replicas: To how many different shards `owners` assigns each key.
+        load_factor: How many times its fair part of all assignments `assign` gives to a shard, at most.
+
+    Raises:
+        TypeError: A shard is something else.
+        ValueError: There is no shard, the same one twice, or fewer than replicas; a weight is not positive, or there
+            are not as many as shards; the load factor is not above 1.
+
+    Examples:
+        >>> from remuda import ShardMap
+        >>> cities = ShardMap(["paris", "quito", "tokyo"], replicas=2)
+        >>> cities["order-17"], cities.owners("order-17")
+        ('quito', ('quito', 'tokyo'))
+        >>> round(cities.add("lagos"), 2)
+        0.26
+        >>> cities["order-17"]
+        'lagos'
+    """
+
+    def __new__(
+        cls,
+        shards: Iterable[_T],
+        /,
+        *,
+        weights: Mapping[_T, float] | Iterable[float] | None = None,
+        replicas: int = 1,
+        load_factor: float = 1.25,
+    ) -> Self: ...
+    def owner(self, key: str | bytes | int, /) -> _T:
+        """The shard that a key belongs to; `map[key]` is the same.
+
+        Raises:
+            TypeError: The key is no str, bytes or int, or it is a bool.
+        """
+
+    def __getitem__(self, key: str | bytes | int, /) -> _T: ...
+    def owners(self, key: str | bytes | int, /, count: int | None = None) -> tuple[_T, ...]:
+        """Different shards for a key: its owner, and those that would be its owner if the ones before were not there.
+
+        Args:
+            key: The key.
+            count: How many; as many as the map has replicas, if not given.
+
+        Raises:
+            TypeError: The key is no str, bytes or int.
+            ValueError: There are not as many shards.
+        """
+
+    def add(self, shard: _T, /, weight: float = 1.0) -> float:
+        """Adds a shard. The keys that are its own from now on move to it, and no others.
+
+        Returns:
+            The part of all keys that is its own.
+
+        Raises:
+            ValueError: It is there already, or the weight is not positive.
+        """
+
+    def remove(self, shard: _T, /) -> float:
+        """Removes a shard. The keys that were its own move to others, and no others.
+
+        Returns:
+            The part of all keys that was its own.
+
+        Raises:
+            KeyError: It is not there.
+            ValueError: Fewer shards than replicas would be left.
+        """
+
+    def assign(self, key: str | bytes | int, /) -> _T:
+        """Picks a shard with bounded load: the first of the key's that has not its part of all assignments already.
+
+        A key's assignments may thus go to several shards, in the order of `owners`. `release` takes one back. The bound
+        is that of Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads" (2018).
+
+        Raises:
+            TypeError: The key is no str, bytes or int.
+        """
+
+    def release(self, shard: _T, /) -> None:
+        """Takes one assignment of a shard back.
+
+        Raises:
+            KeyError: It is not there.
+            ValueError: Nothing is assigned to it.
+        """
+
+    def loads(self) -> dict[_T, int]:
+        """How many assignments each shard has."""
+
+    def shares(self) -> dict[_T, float]:
+        """The part of all keys that belongs to each shard."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[_T]: ...
+    def __contains__(self, shard: object, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 _Source: TypeAlias = Receiver[_T] | Mailbox[_T] | Future[_T] | asyncio.Future[_T]
 

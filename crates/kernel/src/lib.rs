@@ -14,7 +14,8 @@
 //! - [`budget`]: how long an agent may keep the processor in one run;
 //! - [`watermark`]: a mailbox's bound and the two marks between which its senders wait;
 //! - [`mailbox`]: the bounded queue of one agent, and the senders that wait for room in it;
-//! - [`channel`]: a bounded queue between many senders and many receivers.
+//! - [`channel`]: a bounded queue between many senders and many receivers;
+//! - [`ring`]: consistent hashing.
 
 pub mod budget;
 pub mod chance;
@@ -27,6 +28,7 @@ pub mod local_queue;
 pub mod mailbox;
 mod processor;
 pub mod pump;
+pub mod ring;
 pub mod scheduler;
 pub mod sync;
 pub mod task;

@@ -21,6 +21,7 @@
 //! - [`machine`], [`processors`], [`load`]: threads with event loops, which of them holds which processor, what it ran;
 //! - [`runtime`]: where agents live; [`spawn`] makes them, [`schedule`] queues them, [`slice`] runs them;
 //! - [`blocking`]: a processor is handed over while an agent blocks;
+//! - [`shards`]: which of several shards a key belongs to;
 //! - [`frozen_dict`], [`frozen_views`]: a mapping that can be shared, because nobody can change it.
 
 mod admission;
@@ -57,6 +58,7 @@ mod schedule;
 mod select;
 mod send;
 mod sendable;
+mod shards;
 mod slice;
 mod spawn;
 mod step;
@@ -99,6 +101,8 @@ mod _kernel {
     use crate::send::Send;
     #[pymodule_export]
     use crate::sendable::is_sendable;
+    #[pymodule_export]
+    use crate::shards::ShardMap;
     #[pymodule_export]
     use crate::spawn::spawn;
 

@@ -59,6 +59,7 @@ ATOMS: Final = frozenset(
         _kernel.Resolver,
         _kernel.Runtime,
         _kernel.Sender,
+        _kernel.ShardMap,
         _kernel.Tag,
         _kernel.Val,
     }

@@ -1,0 +1,386 @@
+//! `ShardMap`: which of several shards a key belongs to, by the kernel's ring, and how loaded each is.
+
+use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyMapping, PyString, PyTuple};
+use pyo3::{ffi, intern};
+use remuda_kernel::ring::{POINTS, Ring, hash, points_of};
+
+use crate::agent::AgentRef;
+use crate::guarded::Guarded;
+
+/// Kinds of keys, which their hashes are told apart by: a text, bytes and a number are never the same key. They are what
+/// other processes and versions reckon with: never change one.
+const TEXT: u64 = 1;
+const BYTES: u64 = 2;
+const NUMBER: u64 = 3;
+
+/// More points than this, 800 MB of them, are a mistake.
+const MOST_POINTS: u64 = 1 << 26;
+
+/// The kind of a key and what is hashed of it, given to a function.
+#[inline]
+fn with_bytes<R>(key: &Bound<'_, PyAny>, what: &str, take: impl FnOnce(u64, &[u8]) -> R) -> PyResult<R> {
+    if let Ok(text) = key.cast::<PyString>() {
+        return Ok(take(TEXT, text.to_str()?.as_bytes()));
+    }
+    if let Ok(bytes) = key.cast::<PyBytes>() {
+        return Ok(take(BYTES, bytes.as_bytes()));
+    }
+    if let Ok(number) = key.cast::<PyInt>()
+        && !key.is_instance_of::<PyBool>()
+    {
+        let mut overflow = 0;
+        // SAFETY: an int, and a place for the flag.
+        let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
+        if overflow == 0 {
+            return Ok(take(NUMBER, &small.to_le_bytes()));
+        }
+        // As many bytes as it takes, more than the eight of a small one.
+        let py = key.py();
+        let length = number.call_method0(intern!(py, "bit_length"))?.extract::<usize>()? / 8 + 1;
+        let keywords = PyDict::new(py);
+        keywords.set_item(intern!(py, "signed"), true)?;
+        let bytes = number.call_method(intern!(py, "to_bytes"), (length, "little"), Some(&keywords))?;
+        return Ok(take(NUMBER, bytes.cast::<PyBytes>()?.as_bytes()));
+    }
+    let kind = key.get_type().name()?;
+    Err(PyTypeError::new_err(format!("expected {what} to be a str, bytes or int, got {kind}")))
+}
+
+#[derive(Debug)]
+struct Shard {
+    object: Py<PyAny>,
+    identity: Vec<u8>,
+    weight: f64,
+    load: u64,
+}
+
+impl Shard {
+    /// What a shard is known by: agents go by their names, so that a map of agents agrees with one of names.
+    fn identify(shard: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+        let identity = |kind: u64, bytes: &[u8]| {
+            let mut identity = kind.to_le_bytes().to_vec();
+            identity.extend_from_slice(bytes);
+            identity
+        };
+        if let Ok(agent) = shard.cast::<AgentRef>() {
+            return Ok(identity(TEXT, AgentRef::display(agent).as_bytes()));
+        }
+        with_bytes(shard, "a shard that is no agent", identity)
+    }
+
+    fn new(shard: &Bound<'_, PyAny>, weight: f64) -> PyResult<Self> {
+        if !(weight > 0.0 && weight <= 1e6) {
+            return Err(PyValueError::new_err(format!("expected 0 < weight <= 1e6, got {weight}")));
+        }
+        Ok(Self { object: shard.clone().unbind(), identity: Self::identify(shard)?, weight, load: 0 })
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    shards: Vec<Shard>,
+    ring: Ring,
+    loads: u64,
+}
+
+impl State {
+    fn new(shards: Vec<Shard>) -> PyResult<Self> {
+        if shards.is_empty() {
+            return Err(PyValueError::new_err("expected at least one shard, got none"));
+        }
+        let points: u64 = shards.iter().map(|shard| u64::from(points_of(shard.weight))).sum();
+        if points > MOST_POINTS {
+            return Err(PyValueError::new_err(format!(
+                "expected weights that add up to at most {}, got {}",
+                MOST_POINTS / u64::from(POINTS),
+                points / u64::from(POINTS)
+            )));
+        }
+        let owners: Vec<_> = shards.iter().map(|shard| (shard.identity.clone(), shard.weight)).collect();
+        let loads = shards.iter().map(|shard| shard.load).sum();
+        Ok(Self { ring: Ring::new(&owners), shards, loads })
+    }
+
+    fn place(&self, identity: &[u8]) -> Option<usize> {
+        self.shards.iter().position(|shard| shard.identity == identity)
+    }
+
+    /// How many assignments a shard takes, of `count` in all.
+    fn bound(&self, shard: usize, count: u64, factor: f64) -> u64 {
+        let weights: f64 = self.shards.iter().map(|shard| shard.weight).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a bound is no exact science beyond 2**52")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is positive")]
+        let bound = (factor * count as f64 * self.shards[shard].weight / weights).ceil() as u64;
+        bound
+    }
+}
+
+/// Which shard a key belongs to.
+#[pyclass(frozen, generic, weakref, mapping, module = "remuda")]
+#[derive(Debug)]
+pub struct ShardMap {
+    state: Guarded<State>,
+    replicas: usize,
+    load_factor: f64,
+}
+
+fn already_there(shard: &Bound<'_, PyAny>) -> PyErr {
+    PyValueError::new_err(format!("expected each shard once, got {shard:?} twice"))
+}
+
+impl ShardMap {
+    fn hash_of(key: &Bound<'_, PyAny>) -> PyResult<u64> {
+        with_bytes(key, "a key", hash)
+    }
+
+    fn find(&self, shard: &Bound<'_, PyAny>) -> PyResult<(usize, Vec<u8>)> {
+        let identity = Shard::identify(shard)?;
+        let place = self.state.lock().place(&identity);
+        let place = place.ok_or_else(|| PyKeyError::new_err(format!("expected a shard of this map, got {shard:?}")))?;
+        Ok((place, identity))
+    }
+
+    /// Puts other shards in the place of those that are there; returns what is to be dropped.
+    fn replace(&self, shards: Vec<Shard>) -> PyResult<State> {
+        let fresh = State::new(shards)?;
+        Ok(std::mem::replace(&mut *self.state.lock(), fresh))
+    }
+
+    fn copies(&self, py: Python<'_>) -> Vec<Shard> {
+        let state = self.state.lock();
+        let copy = |shard: &Shard| Shard {
+            object: shard.object.clone_ref(py),
+            identity: shard.identity.clone(),
+            weight: shard.weight,
+            load: shard.load,
+        };
+        state.shards.iter().map(copy).collect()
+    }
+
+    fn weights(&self) -> Vec<f64> {
+        self.state.lock().shards.iter().map(|shard| shard.weight).collect()
+    }
+
+    fn told<'py>(&self, py: Python<'py>, of: impl Fn(&State, usize) -> f64) -> PyResult<Bound<'py, PyDict>> {
+        let told: Vec<_> = {
+            let state = self.state.lock();
+            let all = state.shards.iter().enumerate();
+            all.map(|(place, shard)| (shard.object.clone_ref(py), of(&state, place))).collect()
+        };
+        let dict = PyDict::new(py);
+        for (object, number) in told {
+            dict.set_item(object, number)?;
+        }
+        Ok(dict)
+    }
+}
+
+#[pymethods]
+impl ShardMap {
+    #[new]
+    #[pyo3(signature = (shards, /, *, weights = None, replicas = 1, load_factor = 1.25))]
+    fn new(
+        shards: &Bound<'_, PyAny>,
+        weights: Option<&Bound<'_, PyAny>>,
+        replicas: usize,
+        load_factor: f64,
+    ) -> PyResult<Self> {
+        let objects: Vec<Bound<'_, PyAny>> = shards.try_iter()?.collect::<PyResult<_>>()?;
+        if shards.is_instance_of::<PyString>() || shards.is_instance_of::<PyBytes>() {
+            return Err(PyTypeError::new_err("expected several shards, got one text: put it into a list"));
+        }
+        let weights: Vec<f64> = match weights {
+            None => vec![1.0; objects.len()],
+            Some(given) => match given.cast::<PyMapping>() {
+                Ok(mapping) => {
+                    objects.iter().map(|shard| mapping.get_item(shard)?.extract()).collect::<PyResult<_>>()?
+                }
+                Err(_) => given.try_iter()?.map(|weight| weight?.extract()).collect::<PyResult<_>>()?,
+            },
+        };
+        if weights.len() != objects.len() {
+            let text = format!("expected a weight for each of {} shards, got {}", objects.len(), weights.len());
+            return Err(PyValueError::new_err(text));
+        }
+        if replicas == 0 || (!objects.is_empty() && replicas > objects.len()) {
+            let text = format!("expected 1 <= replicas <= {} (shards), got {replicas}", objects.len());
+            return Err(PyValueError::new_err(text));
+        }
+        if !(load_factor > 1.0 && load_factor.is_finite()) {
+            return Err(PyValueError::new_err(format!("expected load_factor > 1, got {load_factor}")));
+        }
+        let mut made: Vec<Shard> = Vec::with_capacity(objects.len());
+        let mut seen = std::collections::HashSet::with_capacity(objects.len());
+        for (shard, weight) in objects.iter().zip(weights) {
+            let fresh = Shard::new(shard, weight)?;
+            if !seen.insert(fresh.identity.clone()) {
+                return Err(already_there(shard));
+            }
+            made.push(fresh);
+        }
+        Ok(Self { state: Guarded::new(State::new(made)?), replicas, load_factor })
+    }
+
+    /// The shard that a key belongs to.
+    #[pyo3(signature = (key, /))]
+    fn owner(&self, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let hash = Self::hash_of(key)?;
+        let state = self.state.lock();
+        let owner = state.ring.owner(hash) as usize;
+        Ok(state.shards[owner].object.clone_ref(key.py()))
+    }
+
+    fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.owner(key)
+    }
+
+    /// The shards that keep copies of what belongs to a key.
+    #[pyo3(signature = (key, /, count = None))]
+    fn owners<'py>(&self, key: &Bound<'py, PyAny>, count: Option<usize>) -> PyResult<Bound<'py, PyTuple>> {
+        let hash = Self::hash_of(key)?;
+        let count = count.unwrap_or(self.replicas);
+        let owners: Vec<_> = {
+            let state = self.state.lock();
+            if count == 0 || count > state.shards.len() {
+                let text = format!("expected 1 <= count <= {} (shards), got {count}", state.shards.len());
+                return Err(PyValueError::new_err(text));
+            }
+            let found = state.ring.successors(hash).take(count);
+            found.map(|owner| state.shards[owner as usize].object.clone_ref(key.py())).collect()
+        };
+        PyTuple::new(key.py(), owners)
+    }
+
+    /// Adds a shard; returns the part of all keys that are its own from now on.
+    #[pyo3(signature = (shard, /, weight = 1.0))]
+    fn add(&self, shard: &Bound<'_, PyAny>, weight: f64) -> PyResult<f64> {
+        let fresh = Shard::new(shard, weight)?;
+        let mut shards = self.copies(shard.py());
+        if shards.iter().any(|other| other.identity == fresh.identity) {
+            return Err(already_there(shard));
+        }
+        let identity = fresh.identity.clone();
+        shards.push(fresh);
+        drop(self.replace(shards)?);
+        let state = self.state.lock();
+        Ok(state.place(&identity).map_or(0.0, |place| state.ring.shares()[place]))
+    }
+
+    /// Removes a shard; returns the part of all keys that were its own, and are others' from now on.
+    #[pyo3(signature = (shard, /))]
+    fn remove(&self, shard: &Bound<'_, PyAny>) -> PyResult<f64> {
+        let (_, identity) = self.find(shard)?;
+        let left = self.copies(shard.py()).into_iter().filter(|other| other.identity != identity).collect::<Vec<_>>();
+        if left.len() < self.replicas {
+            let text = format!("expected at least {} shards to stay, for as many replicas", self.replicas);
+            return Err(PyValueError::new_err(text));
+        }
+        let old = self.replace(left)?;
+        Ok(old.place(&identity).map_or(0.0, |place| old.ring.shares()[place]))
+    }
+
+    /// The first of a key's shards that is not loaded already, which is loaded by one more.
+    #[pyo3(signature = (key, /))]
+    fn assign(&self, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let hash = Self::hash_of(key)?;
+        let mut state = self.state.lock();
+        let count = state.loads + 1;
+        // Bounds add up to more than the count, so somebody has room.
+        let owner = state
+            .ring
+            .successors(hash)
+            .map(|owner| owner as usize)
+            .find(|&owner| state.shards[owner].load < state.bound(owner, count, self.load_factor));
+        let owner = owner.unwrap_or_else(|| state.ring.owner(hash) as usize);
+        state.shards[owner].load += 1;
+        state.loads = count;
+        Ok(state.shards[owner].object.clone_ref(key.py()))
+    }
+
+    /// Takes one assignment back.
+    #[pyo3(signature = (shard, /))]
+    fn release(&self, shard: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (_, identity) = self.find(shard)?;
+        let mut state = self.state.lock();
+        if let Some(place) = state.place(&identity)
+            && state.shards[place].load > 0
+        {
+            state.shards[place].load -= 1;
+            state.loads -= 1;
+            return Ok(());
+        }
+        drop(state);
+        Err(PyValueError::new_err(format!("expected a shard that something is assigned to, got {shard:?}")))
+    }
+
+    /// How many assignments each shard has.
+    fn loads<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let loads: Vec<_> = {
+            let state = self.state.lock();
+            state.shards.iter().map(|shard| (shard.object.clone_ref(py), shard.load)).collect()
+        };
+        let dict = PyDict::new(py);
+        for (object, load) in loads {
+            dict.set_item(object, load)?;
+        }
+        Ok(dict)
+    }
+
+    /// The part of all keys that belongs to each shard.
+    fn shares<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let shares = self.state.lock().ring.shares();
+        self.told(py, |_, place| shares.get(place).copied().unwrap_or_default())
+    }
+
+    fn __len__(&self) -> usize {
+        self.state.lock().shards.len()
+    }
+
+    fn __contains__(&self, shard: &Bound<'_, PyAny>) -> bool {
+        Shard::identify(shard).is_ok_and(|identity| self.state.lock().place(&identity).is_some())
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let shards: Vec<_> = self.copies(py).into_iter().map(|shard| shard.object).collect();
+        Ok(PyTuple::new(py, shards)?.try_iter()?.into_any())
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        let Ok(other) = other.cast::<Self>() else { return false };
+        let sorted = |map: &Self| {
+            let mut all: Vec<_> = {
+                let state = map.state.lock();
+                state.shards.iter().map(|shard| (shard.identity.clone(), shard.weight.to_bits())).collect()
+            };
+            all.sort();
+            all
+        };
+        self.replicas == other.get().replicas && sorted(self) == sorted(other.get())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let py = slf.py();
+        let this = slf.get();
+        let keywords = PyDict::new(py);
+        keywords.set_item("weights", this.weights())?;
+        keywords.set_item("replicas", this.replicas)?;
+        keywords.set_item("load_factor", this.load_factor)?;
+        let shards: Vec<_> = this.copies(py).into_iter().map(|shard| shard.object).collect();
+        let partial = py.import("functools")?.getattr("partial")?;
+        let make = partial.call((slf.get_type(),), Some(&keywords))?;
+        (make, (PyTuple::new(py, shards)?,)).into_pyobject(py)
+    }
+
+    fn __repr__(&self) -> String {
+        let state = self.state.lock();
+        format!("<ShardMap of {} shards, {} replicas>", state.shards.len(), self.replicas)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(state) = self.state.try_lock() else { return Ok(()) };
+        state.shards.iter().try_for_each(|shard| visit.call(&shard.object))
+    }
+}
