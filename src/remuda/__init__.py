@@ -91,6 +91,9 @@ from remuda.errors import WrongOwner as WrongOwner
 from remuda.mailbox import Mailbox as Mailbox
 from remuda.mailbox import Request as Request
 from remuda.message import Message as Message
+from remuda.primitives.lease import Fenced as Fenced
+from remuda.primitives.lease import Lease as Lease
+from remuda.primitives.lease import LeaseManager as LeaseManager
 from remuda.primitives.shard import ShardMap as ShardMap
 from remuda.primitives.shard import shard as shard
 from remuda.runtime import Runtime as Runtime
@@ -122,11 +125,14 @@ __all__ = [
     "ChannelStatistics",
     "DeadLetter",
     "DeadlockDetected",
+    "Fenced",
     "FrozenDict",
     "Future",
     "Iso",
+    "Lease",
     "LeaseHeld",
     "LeaseLost",
+    "LeaseManager",
     "Mailbox",
     "MailboxClosed",
     "MailboxEmpty",
