@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import weakref
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ _BELIEVED = 3.0
 """Seconds for which the server believes that a waiter still waits."""
 _ATTEMPTS = 3
 """How often a request is sent before the store counts as unavailable."""
+_MANY = 100
+"""How many leases are remembered before those that have expired are looked for."""
 _PAUSE = 0.05
 """Seconds before a request is sent again, each time twice as long."""
 
@@ -100,7 +102,10 @@ class RedisLease(Lease):
             self._watch.stop()
         if self._agent:
             manager._untie(self)
-        _, released, attempts = await manager._call(scripts.RELEASE, self)
+        with manager._lock:
+            manager._held.pop(self._request, None)
+        async with manager._leaving_if_cancelled(self):
+            _, released, attempts = await manager._call(scripts.RELEASE, self)
         # If the answer to the first attempt was lost, the second one finds nothing to release.
         if is_lost or not (released or attempts > 1):
             self._released = False
@@ -111,7 +116,18 @@ class RedisLease(Lease):
 class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
     """What `LeaseManager("redis://...")` makes."""
 
-    __slots__ = ("_clients", "_errors", "_leaving", "_namespace", "_open", "_scripts")
+    __slots__ = (
+        "_clients",
+        "_errors",
+        "_held",
+        "_leaving",
+        "_many",
+        "_namespace",
+        "_open",
+        "_patience",
+        "_scripts",
+        "_waiting",
+    )
 
     def __init__(
         self,
@@ -125,6 +141,7 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         if "{" in namespace or "}" in namespace:
             raise ValueError(f"expected a namespace without braces, got {namespace!r}")
         self._namespace = namespace
+        self._patience = patience
         self._open, self._errors = _opener(url, patience)
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = (
             weakref.WeakKeyDictionary()
@@ -132,6 +149,9 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         self._scripts: weakref.WeakKeyDictionary[Redis, dict[str, AsyncScript]] = (
             weakref.WeakKeyDictionary()
         )
+        self._held: dict[str, RedisLease] = {}
+        self._many = _MANY
+        self._waiting: dict[RedisLease, None] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def acquire(
@@ -148,21 +168,20 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         _check_ttl(ttl)
         lease = RedisLease(self, resource, ttl)
         loop = asyncio.get_running_loop()
+        until = inf if timeout is None else loop.time() + timeout
+        with self._lock:
+            self._waiting[lease] = None
         try:
-            await self._wait(lease, inf if timeout is None else loop.time() + timeout, timeout)
+            async with self._leaving_if_cancelled(lease):
+                await self._wait(lease, until, timeout)
         except LeaseHeld:
             if timeout:
                 await self._leave(lease)
             raise
-        except StoreUnavailable:
-            raise  # what the server still has of it ends with its time
-        except asyncio.CancelledError:
-            with suppress(StoreUnavailable):
-                await self._leave(lease)
-            raise
-        except BaseException:  # it is killed, and must not wait
-            self._leave_soon(lease)
-            raise
+        finally:
+            with self._lock:
+                del self._waiting[lease]
+        self._hold(lease)
         agent = current_agent()
         if agent is not None:
             self._tie(lease, agent)
@@ -202,7 +221,8 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         key = self._keys(lease._resource)[-1] + lease._request
         client = self._client()
         try:
-            await client.blpop([key], timeout=pause)
+            async with asyncio.timeout(pause + self._patience):
+                await client.blpop([key], timeout=pause)
         except self._errors:
             # A connection dropped, perhaps with the element that was to wake it: ask, and that tells.
             if self._closed:
@@ -211,10 +231,31 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
     async def _leave(self, lease: RedisLease) -> None:
         await self._call(scripts.LEAVE, lease)
 
-    def _leave_soon(self, lease: RedisLease) -> None:
-        """Has the server forget a request, from where nothing can be awaited."""
-        with suppress(RuntimeError):  # no loop runs any more: it ends with its time
-            self._begin(self._leave(lease))
+    @asynccontextmanager
+    async def _leaving_if_cancelled(self, lease: RedisLease) -> AsyncIterator[None]:
+        """Has the server forget a request if the block is cancelled, or its agent killed."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            with suppress(StoreUnavailable):
+                await self._leave(lease)
+            raise
+        except Exception:
+            raise
+        except BaseException:  # it is killed, and must not wait
+            with suppress(RuntimeError):  # no loop runs any more: it ends with its time
+                self._begin(self._leave(lease))
+            raise
+
+    def _hold(self, lease: RedisLease) -> None:
+        """Remembers a lease, to release it when the manager is closed; forgets those that have expired."""
+        with self._lock:
+            self._held[lease._request] = lease
+            if len(self._held) > self._many:
+                for request, held in list(self._held.items()):
+                    if held.expired:
+                        del self._held[request]
+                self._many = 2 * len(self._held) + _MANY
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         async def quietly() -> None:
@@ -242,14 +283,19 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
                     self._begin(release(lease))
 
     async def close(self) -> None:
-        """As `LeaseManager.close` says; leases that no agent holds live on until their time is over."""
+        """As `LeaseManager.close` says."""
         with self._lock:
-            leases = [lease for held in self._agents.values() for lease in held]
+            self._closed = True
+            held, waiting = list(self._held.values()), list(self._waiting)
             self._agents.clear()
-        for lease in leases:
-            with suppress(LeaseLost, StoreUnavailable):
-                await lease.release()
-        self._closed = True
+            has_clients = bool(self._clients)
+        if has_clients:
+            for lease in waiting:
+                with suppress(StoreUnavailable):
+                    await self._leave(lease)
+            for lease in held:
+                with suppress(LeaseLost, StoreUnavailable):
+                    await lease.release()
         here = asyncio.get_running_loop()
         leaving = [task for task in self._leaving if task.get_loop() is here]
         if leaving:
@@ -274,13 +320,15 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         keys = self._keys(lease._resource)
         pause = _PAUSE
         for attempt in range(1, _ATTEMPTS + 1):
-            client = self._client()
+            # What ends something is also done while the manager is being closed.
+            client = self._client(even_closed=script in (scripts.RELEASE, scripts.LEAVE))
             run = self._scripts[client].get(script)
             if run is None:
                 run = self._scripts[client][script] = client.register_script(script)
             sent = self._clock()
             try:
-                return sent, await run(keys=keys, args=[lease._request, *arguments]), attempt
+                async with asyncio.timeout(self._patience):
+                    return sent, await run(keys=keys, args=[lease._request, *arguments]), attempt
             except self._errors as error:
                 if attempt == _ATTEMPTS:
                     raise StoreUnavailable(
@@ -297,13 +345,13 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         start = f"{self._namespace}:lease:{{{tag}}}:"
         return [start + name for name in ("holder", "token", "queue", "alive", "wake:")]
 
-    def _client(self) -> Redis:
+    def _client(self, *, even_closed: bool = False) -> Redis:
         """The client of the running event loop."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            if self._closed:
-                raise closed()
             client = self._clients.get(loop)
+            if self._closed and (client is None or not even_closed):
+                raise closed()
             if client is None:
                 client = self._clients[loop] = self._open()
                 self._scripts[client] = {}
@@ -330,8 +378,9 @@ def _opener(
         return redis.Redis.from_url(
             url or "",
             decode_responses=True,
-            # Waiting for a list to get an element is what takes longest.
-            socket_timeout=max(patience, _SLICE + 1),
+            # Time-outs are set here: the client's own use `asyncio.wait_for`, which takes a task for each request, and
+            # up to CPython 3.11 may swallow that the caller was cancelled.
+            socket_timeout=None,
             socket_connect_timeout=patience,
             # Requests are sent again here, where it is known which of them can be.
             retry=Retry(NoBackoff(), 0),

@@ -109,7 +109,11 @@ RENEW = (
     + """
 -- request, TTL in ms -> 1 | 0
 if is_held_by(ARGV[1]) then
+  local left = redis.call('PTTL', holder)
   redis.call('PEXPIRE', holder, ARGV[2])
+  if tonumber(ARGV[2]) < left then
+    wake_the_first()  -- it waits for the later end
+  end
   return 1
 end
 return 0
