@@ -26,10 +26,14 @@ def test_stale_tokens_are_refused() -> None:
 
 def test_a_function_is_called() -> None:
     """The guard of a function takes its arguments, and returns or raises what it does."""
-    divide = Fenced(divmod)
-    assert divide(1, 7, 2) == (3, 1)
+
+    def quotient(a: int, *, by: int) -> int:
+        return a // by
+
+    divide = Fenced(quotient)
+    assert divide(1, 7, by=2) == 3
     with pytest.raises(ZeroDivisionError):
-        divide(2, 1, 0)
+        divide(2, 1, by=0)
     assert divide.highest == 2
 
 

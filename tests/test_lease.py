@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 
 import remuda
-from remuda import Fenced, Lease, LeaseHeld, LeaseLost, LeaseManager, StaleToken, StoreUnavailable
-from remuda import testing, unchecked
+from remuda import (
+    Fenced,
+    Lease,
+    LeaseHeld,
+    LeaseLost,
+    LeaseManager,
+    StaleToken,
+    StoreUnavailable,
+    testing,
+    unchecked,
+)
 from tests.lease_support import (
     Clock,
     History,
@@ -531,8 +540,9 @@ def test_a_loop_that_ended_is_passed_over() -> None:
 
     asyncio.run(main())
     assert not dead.done()
-    dead._log_destroy_pending = False
-    dead.get_coro().close()
+    task: Any = dead
+    task._log_destroy_pending = False
+    task.get_coro().close()
     assert asyncio.run(left_behind(manager)) == []
 
 

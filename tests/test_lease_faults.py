@@ -130,7 +130,7 @@ def test_a_paused_process() -> None:
         until_stopped(process)
         time.sleep(0.35)  # what the test is about: time that passes while it is stopped
         process.send_signal(signal.SIGCONT)
-        assert process.communicate(timeout=30) == ("stale\n", None)
+        assert process.communicate(timeout=30)[0] == "stale\n"
 
 
 def test_a_killed_server(own_server: RedisServer) -> None:
@@ -142,7 +142,7 @@ def test_a_killed_server(own_server: RedisServer) -> None:
             waiter = asyncio.create_task(manager.acquire("r", ttl=30))
             await waiting(manager, "r", 1)
             own_server.kill()
-            with pytest.raises(StoreUnavailable, match="'r' to answer, got .* in 3 attempts") as error:
+            with pytest.raises(StoreUnavailable, match=r"'r' to answer, .* 3 attempts") as error:
                 await waiter
             assert isinstance(error.value, ConnectionError)
             with pytest.raises(StoreUnavailable):
@@ -328,17 +328,19 @@ def test_lost_answers(server: RedisServer) -> None:
 
     async def main() -> None:
         proxy = Proxy(server.port)
-        async with proxy.running() as url:
-            async with LeaseManager(url, namespace=server.namespace()) as manager:
-                await (await manager.acquire("r", ttl=30)).release()  # the scripts are known now
-                proxy.loses = True
-                lease = await manager.acquire("r", ttl=30, timeout=0)
-                proxy.loses = True
-                await lease.renew()
-                proxy.loses = True
-                await lease.release()
-                assert proxy.lost == 3
-                assert await left_behind(manager) == []
+        async with (
+            proxy.running() as url,
+            LeaseManager(url, namespace=server.namespace()) as manager,
+        ):
+            await (await manager.acquire("r", ttl=30)).release()  # the scripts are known now
+            proxy.loses = True
+            lease = await manager.acquire("r", ttl=30, timeout=0)
+            proxy.loses = True
+            await lease.renew()
+            proxy.loses = True
+            await lease.release()
+            assert proxy.lost == 3
+            assert await left_behind(manager) == []
 
     run(main())
 

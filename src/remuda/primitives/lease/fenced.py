@@ -24,8 +24,8 @@ class Fenced(Generic[T]):
     Only this makes leases safe. A holder can be stopped between any two instructions, longer than its lease lives, and
     then go on to write; no lease service can know. The resource can: whoever came later brought a larger token.
 
-    The guard belongs where the resource is, such as in the one process that writes the file: guards in several processes
-    know nothing of each other. A database does the same by a condition on the column that holds the token.
+    The guard belongs where the resource is, such as in the one process that writes the file: guards in several
+    processes know nothing of each other. A database does the same by a condition on the column that holds the token.
 
     Any thread may use it; one at a time has the resource.
 

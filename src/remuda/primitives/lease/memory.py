@@ -164,7 +164,7 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
         resource: str,
         ttl: float,
         *,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as in the base
         renew: bool = False,
         on_expire: Callable[[Lease], object] | None = None,
     ) -> Lease:
@@ -225,7 +225,11 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
         for waiter in waiters:
             waiter.tell(waiter.wake)
 
-    async def _wait(self, lease: MemoryLease, timeout: float | None) -> None:
+    async def _wait(
+        self,
+        lease: MemoryLease,
+        timeout: float | None,  # noqa: ASYNC109  # it is the waiter's place that times out
+    ) -> None:
         """Stands in line until it holds the lease."""
         resource = lease._resource
         loop = asyncio.get_running_loop()

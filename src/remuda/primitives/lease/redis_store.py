@@ -1,13 +1,13 @@
 """Leases in Redis, for all processes that use the same server.
 
-What the server does is in `scripts.py`; here is what a client may believe of it. A lease counts from the moment *before*
-the request was sent, and ends `_margin` earlier than the server ends it, so that in the holder's eyes it is over before
-anybody else can have it, as long as the two clocks run at about the same speed.
+What the server does is in `scripts.py`; here is what a client may believe of it. A lease counts from the moment
+*before* the request was sent, and ends `_margin` earlier than the server ends it, so that in the holder's eyes it is
+over before anybody else can have it, as long as the two clocks run at about the same speed.
 
 A waiter takes its place in the server's queue and then waits for a list of its own to get an element (`BLPOP`), for a
 second at most: then it asks again, which also tells the server that it still waits. It needs no subscription that would
-have to be restored when a connection drops; each request stands for itself, and is sent again on a new connection if the
-old one fails. Every event loop has connections of its own.
+have to be restored when a connection drops; each request stands for itself, and is sent again on a new connection if
+the old one fails. Every event loop has connections of its own.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         resource: str,
         ttl: float,
         *,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as in the base
         renew: bool = False,
         on_expire: Callable[[Lease], object] | None = None,
     ) -> Lease:
@@ -189,7 +189,12 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
             lease._watch = Watch(lease, loop, renew, on_expire)
         return lease
 
-    async def _wait(self, lease: RedisLease, until: float, timeout: float | None) -> None:
+    async def _wait(
+        self,
+        lease: RedisLease,
+        until: float,
+        timeout: float | None,  # noqa: ASYNC109  # for the text of the error
+    ) -> None:
         """Stands in line until it holds the lease."""
         loop = asyncio.get_running_loop()
         patience = 0 if timeout == 0 else _ms(_BELIEVED)

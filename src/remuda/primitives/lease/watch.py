@@ -1,7 +1,7 @@
 """What happens to a lease by itself: it is renewed, or somebody is told that it expired.
 
-Only leases with `renew` or `on_expire` have a watch. It lives in the event loop that acquired the lease, with one timer:
-if that loop ends, renewal ends with it, and so does the lease.
+Only leases with `renew` or `on_expire` have a watch. It lives in the event loop that acquired the lease, with one
+timer: if that loop ends, renewal ends with it, and so does the lease.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Watch:
         remaining = self._lease.remaining
         if not self._renew:
             return max(_SOONEST, remaining)
-        # The store's own source of chance, so that a run with a seed can be repeated.
+        # The loop's source of chance, if it has one, so that a run with a seed can be repeated.
         chance: random.Random = getattr(self._loop, "random", None) or _chance
         due = self._lease.ttl / 3 * (1 - _JITTER * chance.random())
         return max(_SOONEST, min(due, remaining))

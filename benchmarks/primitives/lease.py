@@ -1,0 +1,265 @@
+"""What a lease costs: in memory beside a bare lock, and in Redis beside the lock of its client.
+
+The cases in Redis start a server of their own, on a free port; where `redis-server` isn't installed they are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from time import perf_counter_ns as clock
+from typing import Any
+
+from benchmarks.harness import Bar, Case, Contender, Figures
+from remuda import Fenced, LeaseManager, Mailbox, Runtime
+
+__all__ = ["CASES"]
+
+PROGRAM = shutil.which("redis-server")
+TTL = 30
+
+
+def per(began: int, size: int) -> Figures:
+    return {"time": (clock() - began) / size}
+
+
+# In memory
+
+
+async def memory(size: int) -> Figures:
+    manager = LeaseManager()
+    began = clock()
+    for _ in range(size):
+        lease = await manager.acquire("r", ttl=TTL)
+        await lease.release()
+    return per(began, size)
+
+
+async def memory_block(size: int) -> Figures:
+    manager = LeaseManager()
+    began = clock()
+    for _ in range(size):
+        async with await manager.acquire("r", ttl=TTL):
+            pass
+    return per(began, size)
+
+
+async def memory_agent(size: int) -> Figures:
+    async def agent(mailbox: Mailbox[None]) -> Figures:
+        return await memory(size)
+
+    async with Runtime(workers=1) as runtime:
+        figures: Figures = await runtime.spawn(agent)
+        return figures
+
+
+async def lock(size: int) -> Figures:
+    lock = asyncio.Lock()
+    began = clock()
+    for _ in range(size):
+        await lock.acquire()
+        lock.release()
+    return per(began, size)
+
+
+async def _contend(size: int, turn: Callable[[], Awaitable[None]]) -> Figures:
+    async def contender() -> None:
+        for _ in range(size // 10):
+            await turn()
+
+    began = clock()
+    await asyncio.gather(*[contender() for _ in range(10)])
+    return per(began, size // 10 * 10)
+
+
+async def memory_hand_over(size: int) -> Figures:
+    manager = LeaseManager()
+
+    async def turn() -> None:
+        async with await manager.acquire("r", ttl=TTL):
+            await asyncio.sleep(0)
+
+    return await _contend(size, turn)
+
+
+async def lock_hand_over(size: int) -> Figures:
+    lock = asyncio.Lock()
+
+    async def turn() -> None:
+        async with lock:
+            await asyncio.sleep(0)
+
+    return await _contend(size, turn)
+
+
+def guarded(size: int) -> Figures:
+    guard = Fenced(_nothing)
+    began = clock()
+    for token in range(1, size + 1):
+        guard(token)
+    return per(began, size)
+
+
+def unguarded(size: int) -> Figures:
+    began = clock()
+    for _ in range(size):
+        _nothing()
+    return per(began, size)
+
+
+def _nothing() -> None: ...
+
+
+# In Redis
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """Runs a server, and gives its URL."""
+    assert PROGRAM is not None
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        words = [PROGRAM, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    if "Ready to accept connections" in line:
+                        break
+                yield f"redis://127.0.0.1:{port}"
+            finally:
+                process.kill()
+
+
+@contextlib.asynccontextmanager
+async def _client() -> AsyncIterator[Any]:
+    from redis import asyncio as redis  # only those who measure it need it
+
+    with server() as url:
+        async with redis.Redis.from_url(url) as client:
+            await client.ping()
+            yield client
+
+
+async def redis_lease(size: int) -> Figures:
+    with server() as url:
+        async with LeaseManager(url) as manager:
+            await (await manager.acquire("r", ttl=TTL)).release()
+            began = clock()
+            for _ in range(size):
+                lease = await manager.acquire("r", ttl=TTL)
+                await lease.release()
+            return per(began, size)
+
+
+async def redis_lock(size: int) -> Figures:
+    async with _client() as client:
+        lock = client.lock("r", timeout=TTL)
+        await lock.acquire()
+        await lock.release()
+        began = clock()
+        for _ in range(size):
+            await lock.acquire()
+            await lock.release()
+        return per(began, size)
+
+
+async def redis_round_trips(size: int) -> Figures:
+    async with _client() as client:
+        began = clock()
+        for _ in range(size):
+            await client.ping()
+            await client.ping()
+        return per(began, size)
+
+
+async def redis_lease_hand_over(size: int) -> Figures:
+    with server() as url:
+        async with LeaseManager(url) as manager:
+
+            async def turn() -> None:
+                async with await manager.acquire("r", ttl=TTL):
+                    await asyncio.sleep(0)
+
+            return await _contend(size, turn)
+
+
+async def redis_lock_hand_over(size: int) -> Figures:
+    async with _client() as client:
+
+        async def turn() -> None:
+            async with client.lock("r", timeout=TTL):
+                await asyncio.sleep(0)
+
+        return await _contend(size, turn)
+
+
+_MEMORY = (
+    Case(
+        "lease",
+        "lease",
+        "acquire and release of a lease that nobody else wants",
+        50_000,
+        (
+            Contender("LeaseManager", "remuda", memory),
+            Contender("async with", "variant", memory_block),
+            Contender("in an agent", "variant", memory_agent, note="released if the agent dies"),
+            Contender("asyncio.Lock", "floor", lock, note="no time, no token, one event loop"),
+        ),
+        bars=(Bar(1_000, text="<= 1 µs"),),
+    ),
+    Case(
+        "lease_hand_over",
+        "lease, hand-over",
+        "ten tasks take turns, per turn",
+        20_000,
+        (
+            Contender("LeaseManager", "remuda", memory_hand_over),
+            Contender("asyncio.Lock", "floor", lock_hand_over),
+        ),
+    ),
+    Case(
+        "fenced",
+        "fenced call",
+        "call of a guarded function that does nothing",
+        100_000,
+        (
+            Contender("Fenced", "remuda", guarded),
+            Contender("the bare function", "floor", unguarded),
+        ),
+    ),
+)
+
+_REDIS = (
+    Case(
+        "lease_redis",
+        "lease in Redis",
+        "acquire and release of a lease that nobody else wants, on a server of the same machine",
+        2_000,
+        (
+            Contender("LeaseManager", "remuda", redis_lease),
+            Contender("redis-py's Lock", "variant", redis_lock, note="no token, no order"),
+            Contender("two round trips", "floor", redis_round_trips),
+        ),
+    ),
+    Case(
+        "lease_redis_hand_over",
+        "lease in Redis, hand-over",
+        "ten tasks take turns, per turn",
+        200,
+        (
+            Contender("LeaseManager", "remuda", redis_lease_hand_over),
+            Contender("redis-py's Lock", "variant", redis_lock_hand_over, note="asks each 0.1 s"),
+        ),
+        quick=50,
+    ),
+)
+
+CASES = _MEMORY if PROGRAM is None else _MEMORY + _REDIS
