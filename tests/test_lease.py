@@ -371,7 +371,8 @@ async def test_closing(runtime: remuda.Runtime, manager: LeaseManager, make: Mak
         ((b"r", 5), {}, TypeError, "a str, got bytes"),
         (("r", 5), {"timeout": -1}, ValueError, "timeout of at least 0 seconds, got -1"),
         (("r", 5), {"timeout": "1"}, TypeError, "timeout in seconds or None, got str"),
-        (("r", 5), {"on_expire": 5}, TypeError, "callable, got int"),
+        (("r", 5), {"on_expire": 5}, TypeError, "a plain function, got int"),
+        (("r", 5), {"on_expire": asyncio.sleep}, TypeError, "got a coroutine function"),
     ],
 )
 @on_a_store

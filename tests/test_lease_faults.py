@@ -142,7 +142,9 @@ def test_a_killed_server(own_server: RedisServer) -> None:
             waiter = asyncio.create_task(manager.acquire("r", ttl=30))
             await waiting(manager, "r", 1)
             own_server.kill()
-            with pytest.raises(StoreUnavailable, match=r"'r' to answer, .* 3 attempts") as error:
+            with pytest.raises(
+                StoreUnavailable, match=r"'r' from its store, got after 3 of 3"
+            ) as error:
                 await waiter
             assert isinstance(error.value, ConnectionError)
             with pytest.raises(StoreUnavailable):
@@ -366,6 +368,19 @@ def test_a_server_that_hangs(own_server: RedisServer) -> None:
                 process.send_signal(signal.SIGCONT)
             await lease.renew()
             await lease.release()
+
+    run(main())
+
+
+def test_a_server_that_refuses(server: RedisServer) -> None:
+    """What the server answers with an error counts as unavailable at once; the error tells why."""
+
+    async def main() -> None:
+        async with LeaseManager(server.url, namespace=server.namespace()) as made:
+            manager: Any = made
+            await manager._client().set(manager._keys("r")[2], "not a queue")
+            with pytest.raises(StoreUnavailable, match=r"after 1 of 3 attempts .*WRONGTYPE"):
+                await manager.acquire("r", ttl=30)
 
     run(main())
 

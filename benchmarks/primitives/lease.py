@@ -50,12 +50,11 @@ async def memory_block(size: int) -> Figures:
 
 
 async def memory_agent(size: int) -> Figures:
-    async def agent(mailbox: Mailbox[None]) -> Figures:
-        return await memory(size)
+    async def agent(mailbox: Mailbox[None]) -> float:
+        return (await memory(size))["time"]
 
     async with Runtime(workers=1) as runtime:
-        figures: Figures = await runtime.spawn(agent)
-        return figures
+        return {"time": await runtime.spawn(agent)}
 
 
 async def lock(size: int) -> Figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable
 from math import inf
@@ -157,5 +158,8 @@ def check_request(resource: object, ttl: object, timeout: object, on_expire: Any
             raise TypeError(f"expected a timeout in seconds or None, got {type(timeout).__name__}")
         if not timeout >= 0:
             raise ValueError(f"expected a timeout of at least 0 seconds, got {timeout}")
-    if on_expire is not None and not callable(on_expire):
-        raise TypeError(f"expected on_expire to be callable, got {type(on_expire).__name__}")
+    if on_expire is not None and (
+        not callable(on_expire) or inspect.iscoroutinefunction(on_expire)
+    ):
+        kind = "a coroutine function" if callable(on_expire) else type(on_expire).__name__
+        raise TypeError(f"expected on_expire to be a plain function, got {kind}")

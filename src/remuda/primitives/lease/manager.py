@@ -22,8 +22,8 @@ class LeaseManager:
 
     Without a URL the leases are kept in memory, for the agents, tasks and threads of this process; every manager has
     leases of its own. With `redis://host:port/db` (or `rediss://`, `unix://`) they are kept by a Redis server, for all
-    processes that use it; that needs `pip install remuda[redis]`. The page "Leases" tells what each store can't
-    promise.
+    processes that use it; that needs `pip install remuda[redis]`, and time that doesn't jump as in a loop of
+    `remuda.testing`. The page "Leases" tells what each store can't promise.
 
     It may be shared by agents, tasks and threads. As an async context manager it is closed at the end of the block.
 
@@ -129,7 +129,7 @@ class LeaseManager:
             LeaseHeld: Somebody else has it, and the timeout has passed.
             StoreUnavailable: The store can't be reached, or the manager is closed.
             ValueError: The name is empty, the TTL not above 0 or not finite, or the timeout negative.
-            TypeError: The name is no str, a time no number, or `on_expire` can't be called.
+            TypeError: The name is no str, a time no number, or `on_expire` no plain function.
         """
         raise NotImplementedError  # none of these is abstract to type checkers: `LeaseManager()` makes a subclass
 

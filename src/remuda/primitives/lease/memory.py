@@ -57,7 +57,7 @@ class MemoryLease(Lease):
             # A shorter time than before must also end in time.
             manager._settle(self._resource, now)
         if self._watch is not None:
-            self._watch.lost()
+            self._watch.rearm()
 
     def _renew_soon(self) -> None:
         manager = self._manager
@@ -132,7 +132,7 @@ class _Waiter:
     def tell(self, function: Callable[[], None]) -> bool:
         """Has its loop call the function; False if the loop is closed."""
         if asyncio._get_running_loop() is self.loop:
-            self.loop.call_soon(function)
+            function()
             return True
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(function)

@@ -72,7 +72,7 @@ class RedisLease(Lease):
         """As `Lease.renew` says."""
         await self._renew(self._ttl if ttl is None else _check_ttl(ttl))
         if self._watch is not None:
-            self._watch.lost()
+            self._watch.rearm()
 
     async def _renew(self, ttl: float) -> None:
         if self.expired:
@@ -124,6 +124,7 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         "_many",
         "_namespace",
         "_open",
+        "_passing",
         "_patience",
         "_scripts",
         "_waiting",
@@ -142,7 +143,7 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
             raise ValueError(f"expected a namespace without braces, got {namespace!r}")
         self._namespace = namespace
         self._patience = patience
-        self._open, self._errors = _opener(url, patience)
+        self._open, self._errors, self._passing = _opener(url, patience)
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = (
             weakref.WeakKeyDictionary()
         )
@@ -229,7 +230,7 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
             async with asyncio.timeout(pause + self._patience):
                 await client.blpop([key], timeout=pause)
         except self._errors:
-            # A connection dropped, perhaps with the element that was to wake it: ask, and that tells.
+            # The connection dropped, perhaps with the element that was to wake it: ask, and that tells.
             if self._closed:
                 raise closed() from None
 
@@ -335,10 +336,11 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
                 async with asyncio.timeout(self._patience):
                     return sent, await run(keys=keys, args=[lease._request, *arguments]), attempt
             except self._errors as error:
-                if attempt == _ATTEMPTS:
+                if attempt == _ATTEMPTS or not isinstance(error, self._passing):
+                    what = f"{type(error).__name__}: {error}".removesuffix(": ")
                     raise StoreUnavailable(
-                        f"expected the store of the lease of {lease._resource!r} to answer, got {error!r} "
-                        f"in {attempt} attempts"
+                        f"expected an answer about the lease of {lease._resource!r} from its store, "
+                        f"got after {attempt} of {_ATTEMPTS} attempts {what}"
                     ) from error
             await asyncio.sleep(pause)
             pause *= 2
@@ -365,8 +367,8 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
 
 def _opener(
     url: str | None, patience: float
-) -> tuple[Callable[[], Redis], tuple[type[Exception], ...]]:
-    """What makes a client, and the errors that mean that the store can't be reached."""
+) -> tuple[Callable[[], Redis], tuple[type[Exception], ...], tuple[type[Exception], ...]]:
+    """What makes a client, all errors that it raises, and those of them that may be gone at the next attempt."""
     try:
         # An optional dependency: only those who use Redis need it.
         from redis import asyncio as redis
@@ -392,13 +394,14 @@ def _opener(
         )
 
     client()  # a URL that makes no sense is refused here
-    return client, (
+    passing = (
         exceptions.ConnectionError,
         exceptions.TimeoutError,
         exceptions.BusyLoadingError,
         exceptions.ReadOnlyError,
         OSError,
     )
+    return client, (exceptions.RedisError, OSError), passing
 
 
 def _check_ttl(ttl: object) -> float:

@@ -56,6 +56,10 @@ class Watch:
         self._renew = False
         self._in_its_loop(self._stop)
 
+    def rearm(self) -> None:
+        """Sets its timer anew, from any thread: the lease was renewed."""
+        self._in_its_loop(self._rearm)
+
     def lost(self) -> None:
         """Has it look at once, from any thread: somebody else found that the lease has expired."""
         self._in_its_loop(self._look)
@@ -71,6 +75,11 @@ class Watch:
         self._timer.cancel()
         if self._renewal is not None:
             self._renewal.cancel()
+
+    def _rearm(self) -> None:
+        if self._renewal is None and not self._lease.expired:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._pause(), self._look)
 
     def _pause(self) -> float:
         """Seconds until there is something to do."""
