@@ -5,6 +5,7 @@ import contextlib
 import random
 import re
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -521,6 +522,67 @@ def test_threads_exclude_each_other() -> None:
         thread.join()
     assert counted == [800]
     assert asyncio.run(left_behind(manager)) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_storm_of_threads(seed: int) -> None:
+    """Threads whose holders dawdle and whose waiters are cancelled and time out never hold one lease together."""
+    manager = LeaseManager()
+    history = History()
+    guard = Fenced(lambda lease: history.add("write", lease))
+
+    async def holder(chance: random.Random) -> None:
+        for _ in range(40):
+            waiter = asyncio.create_task(
+                manager.acquire("r", ttl=0.004, timeout=chance.choice([None, None, 0.002]))
+            )
+            if chance.random() < 0.3:
+                await asyncio.sleep(0.002 * chance.random())
+                waiter.cancel()
+            try:
+                lease = await waiter
+            except (LeaseHeld, asyncio.CancelledError):
+                continue
+            history.add("acquire", lease, at=lease._expires - lease.ttl)
+            await asyncio.sleep(0.006 * chance.random())
+            with contextlib.suppress(StaleToken):
+                guard(lease, lease)
+            with contextlib.suppress(LeaseLost):
+                ended = time.monotonic()
+                await lease.release()
+                history.add("release", lease, at=ended)
+
+    async def work(number: int) -> None:
+        async with asyncio.timeout(60):
+            chance = random.Random(f"{seed} {number}")
+            await asyncio.gather(*[holder(chance) for _ in range(4)])
+
+    threads = [threading.Thread(target=asyncio.run, args=(work(n),)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    history.check()
+    assert sum(event.kind == "acquire" for event in history.events) > 100
+    assert asyncio.run(left_behind(manager)) == []
+
+
+def test_release_from_another_thread() -> None:
+    """A lease may be released by another thread: it isn't renewed any more, and nobody is told that it expired."""
+
+    async def main() -> None:
+        manager = LeaseManager()
+        told: list[Lease] = []
+        lease = await manager.acquire("r", ttl=SHORT, renew=True, on_expire=told.append)
+        await asyncio.to_thread(lambda: asyncio.run(lease.release()))
+        async with await manager.acquire("r", ttl=30):
+            later = await manager.acquire("s", ttl=3 * SHORT)
+            await over(later)
+        assert told == []
+        assert lease._watch is not None
+        assert lease._watch._timer.cancelled()
+
+    asyncio.run(main())
 
 
 def test_a_loop_that_ended_is_passed_over() -> None:

@@ -436,6 +436,37 @@ def test_closing_gives_back(server: RedisServer) -> None:
     run(main())
 
 
+def test_a_manager_outlives_its_loops(server: RedisServer) -> None:
+    """A manager that is used in one event loop after another keeps connections of none that is gone."""
+    manager: Any = LeaseManager(server.url, namespace=server.namespace())
+
+    async def use(close: bool) -> None:
+        lease = await manager.acquire("r", ttl=30)
+        await lease.release()
+        assert list(manager._clients) == [asyncio.get_running_loop()]
+        await (manager.close() if close else manager._clients[asyncio.get_running_loop()].aclose())
+
+    run(use(False))
+    run(use(True))
+    assert not manager._clients
+    assert not manager._scripts
+
+
+def test_closing_from_another_loop(server: RedisServer) -> None:
+    """A manager that is closed in another event loop than the one that used it gives back what it holds."""
+
+    async def main() -> None:
+        manager = LeaseManager(server.url, namespace=server.namespace())
+        lease = await manager.acquire("r", ttl=30)
+        await asyncio.to_thread(asyncio.run, manager.close())
+        assert lease.expired
+        await lease.release()
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await manager.acquire("r", ttl=30)
+
+    run(main())
+
+
 def test_a_short_lease_in_redis(server: RedisServer) -> None:
     """A TTL of which the margin for drifting clocks would leave too little is refused."""
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from math import inf
@@ -127,6 +126,7 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         "_passing",
         "_patience",
         "_scripts",
+        "_shut",
         "_waiting",
     )
 
@@ -144,14 +144,11 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         self._namespace = namespace
         self._patience = patience
         self._open, self._errors, self._passing = _opener(url, patience)
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._scripts: weakref.WeakKeyDictionary[Redis, dict[str, AsyncScript]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
+        self._scripts: dict[Redis, dict[str, AsyncScript]] = {}
         self._held: dict[str, RedisLease] = {}
         self._many = _MANY
+        self._shut = False
         self._waiting: dict[RedisLease, None] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -294,21 +291,21 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
             self._closed = True
             held, waiting = list(self._held.values()), list(self._waiting)
             self._agents.clear()
-            has_clients = bool(self._clients)
-        if has_clients:
-            for lease in waiting:
-                with suppress(StoreUnavailable):
-                    await self._leave(lease)
-            for lease in held:
-                with suppress(LeaseLost, StoreUnavailable):
-                    await lease.release()
+        for lease in waiting:
+            with suppress(StoreUnavailable):
+                await self._leave(lease)
+        for lease in held:
+            with suppress(LeaseLost, StoreUnavailable):
+                await lease.release()
         here = asyncio.get_running_loop()
         leaving = [task for task in self._leaving if task.get_loop() is here]
         if leaving:
             await asyncio.wait(leaving)
         with self._lock:
+            self._shut = True
             clients = list(self._clients.items())
             self._clients.clear()
+            self._scripts.clear()
         for loop, client in clients:
             if loop is here:
                 await client.aclose()
@@ -328,9 +325,10 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         for attempt in range(1, _ATTEMPTS + 1):
             # What ends something is also done while the manager is being closed.
             client = self._client(even_closed=script in (scripts.RELEASE, scripts.LEAVE))
-            run = self._scripts[client].get(script)
+            known = self._scripts.setdefault(client, {})
+            run = known.get(script)
             if run is None:
-                run = self._scripts[client][script] = client.register_script(script)
+                run = known[script] = client.register_script(script)
             sent = self._clock()
             try:
                 async with asyncio.timeout(self._patience):
@@ -356,10 +354,13 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         """The client of the running event loop."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            client = self._clients.get(loop)
-            if self._closed and (client is None or not even_closed):
+            if self._closed and (self._shut or not even_closed):
                 raise closed()
+            client = self._clients.get(loop)
             if client is None:
+                # Connections refer to their loop: without this a manager would keep all that it was ever used in.
+                for other in [other for other in self._clients if other.is_closed()]:
+                    del self._scripts[self._clients.pop(other)]
                 client = self._clients[loop] = self._open()
                 self._scripts[client] = {}
             return client

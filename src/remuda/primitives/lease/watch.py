@@ -119,9 +119,9 @@ class Watch:
     def _renewed(self, task: asyncio.Task[None]) -> None:
         self._renewal = None
         self._timer.cancel()
+        error = None if task.cancelled() else task.exception()
         if self._lease._released or not self._renew:
             return
-        error = None if task.cancelled() else task.exception()
         if isinstance(error, StoreUnavailable):
             pause = min(self._lease.ttl / _AGAIN, self._lease.remaining)
             self._timer = self._loop.call_later(max(_SOONEST, pause), self._look)
