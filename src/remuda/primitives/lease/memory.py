@@ -83,10 +83,10 @@ class MemoryLease(Lease):
                 is_lost = True
             if not is_lost:
                 self._released = True
+            if self._agent and self._agent in manager._agents:
+                manager._agents[self._agent].pop(self, None)
         finally:
             lock.release()
-        if self._agent:
-            manager._untie(self)
         if is_lost:
             if self._watch is not None:
                 self._watch.lost()
@@ -187,7 +187,9 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
         lease._released = False
         lease._watch = None
         lease._agent = 0
-        is_free = False
+        agent = current_agent()
+        number = 0 if agent is None else agent.id
+        is_free = is_tied = False
         lock = self._lock
         lock.acquire()  # `with` takes twice as long
         try:
@@ -196,12 +198,15 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
                 lease._expires = clock() + ttl
                 self._held[resource] = lease
                 is_free = True
+                if number and number in self._agents:
+                    lease._agent = number
+                    self._agents[number][lease] = None
+                    is_tied = True
         finally:
             lock.release()
         if not is_free:
             await self._wait(lease, timeout)
-        agent = current_agent()
-        if agent is not None:
+        if agent is not None and not is_tied:
             self._tie(lease, agent)
         if renew or on_expire is not None:
             lease._watch = Watch(lease, asyncio.get_running_loop(), renew, on_expire)

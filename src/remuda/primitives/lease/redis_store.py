@@ -360,7 +360,7 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
             if client is None:
                 # Connections refer to their loop: without this a manager would keep all that it was ever used in.
                 for other in [other for other in self._clients if other.is_closed()]:
-                    del self._scripts[self._clients.pop(other)]
+                    self._scripts.pop(self._clients.pop(other), None)
                 client = self._clients[loop] = self._open()
                 self._scripts[client] = {}
             return client

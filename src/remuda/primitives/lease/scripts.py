@@ -43,6 +43,9 @@ local function leave(request)
 end
 
 local function wake_the_first()
+  if redis.call('EXISTS', queue) == 0 then
+    return
+  end
   drop_the_dead()
   local first = redis.call('ZRANGE', queue, 0, 0)[1]
   if first then
@@ -73,18 +76,23 @@ local mine, held_token = is_held_by(request)
 if mine then
   return {1, held_token, redis.call('PTTL', holder)}
 end
-drop_the_dead()
+local first
+if redis.call('EXISTS', queue) == 1 then
+  drop_the_dead()
+  first = redis.call('ZRANGE', queue, 0, 0)[1]
+end
 if mine == nil then
-  local first = redis.call('ZRANGE', queue, 0, 0)[1]
   if not first or first == request then
-    leave(request)
+    if first then
+      leave(request)
+      redis.call('DEL', wake .. request)
+    end
     local time = redis.call('TIME')
     local token = math.max(
       tonumber(redis.call('GET', counter) or 0) + 1, time[1] * 1000000 + tonumber(time[2]))
     local digits = string.format('%.0f', token)
     redis.call('SET', counter, digits)
     redis.call('SET', holder, request .. ':' .. digits, 'PX', ttl)
-    redis.call('DEL', wake .. request)
     return {1, token, ttl}
   end
 end
