@@ -140,7 +140,8 @@ class History:
     def add(self, kind: Kind, lease: Lease, at: float | None = None) -> None:
         """Writes down that something happened, now or at another time."""
         now = time.monotonic()
-        until = now + lease.remaining if kind == "acquire" else 0.0
+        # Not `now` and what remains: between the two readings of the clock a thread may be held up.
+        until = lease._expires if kind == "acquire" else 0.0
         self.events.append(Event(kind, lease.token, now if at is None else at, until))
 
     def check(self) -> None:
