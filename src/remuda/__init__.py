@@ -91,6 +91,9 @@ from remuda.errors import WrongOwner as WrongOwner
 from remuda.mailbox import Mailbox as Mailbox
 from remuda.mailbox import Request as Request
 from remuda.message import Message as Message
+from remuda.primitives.broadcast import BroadcastReport as BroadcastReport
+from remuda.primitives.broadcast import broadcast as broadcast
+from remuda.primitives.broadcast import gossip_rounds as gossip_rounds
 from remuda.primitives.lease import Fenced as Fenced
 from remuda.primitives.lease import Lease as Lease
 from remuda.primitives.lease import LeaseManager as LeaseManager
@@ -117,6 +120,7 @@ __all__ = [
     "AskTimeout",
     "BehaviourError",
     "Box",
+    "BroadcastReport",
     "BrokenPromise",
     "CapabilityError",
     "ChannelClosed",
@@ -172,12 +176,14 @@ __all__ = [
     "await_future",
     "blocking",
     "box",
+    "broadcast",
     "channel",
     "consume",
     "current_agent",
     "current_runtime",
     "errors",
     "freeze",
+    "gossip_rounds",
     "is_sendable",
     "iso",
     "prove_isolated",

@@ -5,6 +5,7 @@ use remuda_kernel::mailbox::Push;
 
 use crate::admission::{admit, handed_back};
 use crate::agent::{AgentRef, Outcome, Receiver};
+use crate::runtime::Fate;
 use crate::waiter::Waiter;
 use crate::{current, errors, finish, sendable};
 
@@ -21,7 +22,7 @@ impl AgentRef {
 
     /// The same for what was admitted.
     #[inline]
-    fn put_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
+    pub fn put_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
         let this = agent.get();
         if this.runtime.get().intercepts() {
             return Err(message);
@@ -57,16 +58,24 @@ impl AgentRef {
 
     /// Puts a message into the mailbox and wakes whoever waits for it, unless somebody takes it on its way.
     pub fn deliver(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Push<Py<PyAny>> {
+        // Who sends to one agent is not told that the message was lost, as in a network.
+        Self::deliver_or_lose(agent, message).unwrap_or(Push::Accepted)
+    }
+
+    /// The same for those who are to know of a message that was lost on its way: None.
+    pub fn deliver_or_lose(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Option<Push<Py<PyAny>>> {
         let runtime = agent.get().runtime.get();
         if runtime.intercepts() {
             if runtime.has_forked() {
-                return Push::Closed(message);
+                return Some(Push::Closed(message));
             }
-            if runtime.intercept(agent, &message) {
-                return Push::Accepted;
+            match runtime.intercept(agent, &message) {
+                Fate::Untouched => {}
+                Fate::Late => return Some(Push::Accepted),
+                Fate::Lost => return None,
             }
         }
-        Self::push(agent, message, current::run_of(agent).is_some())
+        Some(Self::push(agent, message, current::run_of(agent).is_some()))
     }
 
     /// Puts a message into the mailbox; an exempt one also into a full one.

@@ -38,6 +38,7 @@ exceptions! {
     no_reply => "NoReply",
     no_runtime => "NoRuntime",
     not_isolated => "NotIsolated",
+    not_sendable => "NotSendable",
     not_the_owner => "NotTheOwner",
     select_timeout => "SelectTimeout",
     runtime_stopped => "RuntimeStopped",

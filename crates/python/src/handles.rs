@@ -374,6 +374,10 @@ pub struct Unchecked {
 }
 
 impl Unchecked {
+    pub fn of(value: Py<PyAny>) -> Self {
+        Self { value }
+    }
+
     pub fn content(&self) -> &Py<PyAny> {
         &self.value
     }

@@ -15,6 +15,7 @@
 //! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
 //! - [`channel`]: a queue with many senders and many receivers;
 //! - [`select`]: the first of several that has something; [`timer`]: for what waits with a time-out;
+//! - [`broadcast`]: one message for many;
 //! - [`oneshot`]: a value that is set once, and awaited by many; [`callback`]: what is called when something is done;
 //! - [`affinity`]: where an agent may run, and how urgent it is;
 //! - [`step`], [`finish`]: running an agent, and ending it;
@@ -32,6 +33,7 @@ mod ask;
 mod awaitable;
 mod blocking;
 mod body;
+mod broadcast;
 mod callback;
 mod channel;
 mod completion;
@@ -131,6 +133,10 @@ mod _kernel {
         // For `remuda.capabilities` alone.
         module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;
         module.setattr("_is_constructing", wrap_pyfunction!(crate::spawn::_is_constructing, module)?)?;
+        // For `remuda.primitives.broadcast` alone.
+        module.setattr("_members", wrap_pyfunction!(crate::broadcast::_members, module)?)?;
+        module.setattr("_shareable", wrap_pyfunction!(crate::broadcast::_shareable, module)?)?;
+        module.setattr("_tell", wrap_pyfunction!(crate::broadcast::_tell, module)?)?;
         crate::sendable::learn_handles(py)?;
         crate::lifetime::install_finaliser(py);
         crate::hot::install(py)?;

@@ -80,6 +80,15 @@ pub struct Runtime {
     dead_letters: AtomicU64,
 }
 
+/// What an interceptor has done to a message.
+pub enum Fate {
+    Untouched,
+    /// It has taken the message, and will deliver it.
+    Late,
+    /// It has taken the message for good.
+    Lost,
+}
+
 /// The number of the next agent; they are unique in the process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -210,17 +219,26 @@ impl Runtime {
         self.intercepts.load(Ordering::Relaxed)
     }
 
-    /// Shows a message to the interceptor. True: it has taken the message.
+    /// Shows a message to the interceptor, and says what that has done to it.
     #[cold]
-    pub fn intercept(&self, agent: &Bound<'_, AgentRef>, message: &Py<PyAny>) -> bool {
+    pub fn intercept(&self, agent: &Bound<'_, AgentRef>, message: &Py<PyAny>) -> Fate {
         let py = agent.py();
         let Some(interceptor) = self.interceptor.lock().as_ref().map(|interceptor| interceptor.clone_ref(py)) else {
-            return false;
+            return Fate::Untouched;
         };
-        let taken = interceptor.bind(py).call1((agent, message)).and_then(|taken| taken.is_truthy());
-        taken.unwrap_or_else(|error| {
+        let answer = interceptor.bind(py).call1((agent, message)).and_then(|answer| {
+            let lost = answer.cast::<PyString>().is_ok_and(|answer| answer == "lost");
+            Ok(if lost {
+                Fate::Lost
+            } else if answer.is_truthy()? {
+                Fate::Late
+            } else {
+                Fate::Untouched
+            })
+        });
+        answer.unwrap_or_else(|error| {
             errors::unraisable(py, error, Some(agent));
-            false
+            Fate::Untouched
         })
     }
 

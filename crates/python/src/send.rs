@@ -136,10 +136,19 @@ impl Delivery {
         Ok(Delivered::Yes)
     }
 
-    /// The task that waited was cancelled: the message is not sent, if it was not already.
-    pub fn abandon(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>) {
-        drop(Self::withdraw(delivery, agent));
+    /// The task that waited was cancelled: the message is not sent, if it was not already. Returns whether it was.
+    pub fn abandon(delivery: &Guarded<Self>, agent: &Bound<'_, AgentRef>) -> bool {
+        let ticket = match &*delivery.lock() {
+            Self::Parked { ticket, .. } => Some(*ticket),
+            _ => None,
+        };
+        let withdrawn = Self::withdraw(delivery, agent);
+        let sent = ticket.is_some_and(|ticket| {
+            withdrawn.is_none() && !agent.get().shared.lock().queue.was_turned_away(ticket)
+        });
+        drop(withdrawn);
         forget_wait(agent.py());
+        sent
     }
 
     /// Takes the message back out of the lobby, and what was moved for it into its handles; whoever waits there is to be
@@ -244,11 +253,14 @@ pub struct Send {
     agent: Py<AgentRef>,
     delivery: Guarded<Delivery>,
     awaited: AtomicBool,
+    /// It was cancelled too late.
+    sent: AtomicBool,
 }
 
 impl Send {
     pub fn new(agent: Py<AgentRef>, message: Py<PyAny>) -> Self {
-        Self { agent, delivery: Guarded::new(Delivery::Unsent(message)), awaited: AtomicBool::new(false) }
+        let delivery = Guarded::new(Delivery::Unsent(message));
+        Self { agent, delivery, awaited: AtomicBool::new(false), sent: AtomicBool::new(false) }
     }
 }
 
@@ -304,7 +316,15 @@ impl Send {
 
     fn close(&self, py: Python<'_>) {
         self.awaited.store(true, Ordering::Relaxed);
-        Delivery::abandon(&self.delivery, self.agent.bind(py));
+        if Delivery::abandon(&self.delivery, self.agent.bind(py)) {
+            self.sent.store(true, Ordering::Relaxed); // read by the task that was cancelled, in whose thread this is
+        }
+    }
+
+    /// Whether the message had been taken before the wait for that was cancelled.
+    #[getter]
+    fn _sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
     }
 }
 

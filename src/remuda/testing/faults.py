@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from remuda.agent import AgentRef, current_agent
 from remuda.mailbox import Request
@@ -81,8 +81,8 @@ class Faults:
     ) -> None:
         self.remove()
 
-    def _on_message(self, agent: AgentRef[Any], message: Any) -> bool:
-        """Called for each message. Returns whether it was taken."""
+    def _on_message(self, agent: AgentRef[Any], message: Any) -> bool | Literal["lost"]:
+        """Called for each message. Returns whether it was taken, and "lost" if it was for good."""
         what = message.message if isinstance(message, Request) else message
         if current_agent() is agent or (self._when is not None and not self._when(agent, what)):
             return False
@@ -98,7 +98,7 @@ class Faults:
             self._dropped += 1
             # Kept, because a request that goes is answered with NoReply, and the asker would know.
             self._lost.append(message)
-            return True
+            return "lost"
         fate -= self._drop
         if fate < self._delay:
             self._delayed += 1

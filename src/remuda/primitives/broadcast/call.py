@@ -1,0 +1,382 @@
+"""`broadcast`: one message to each agent of a group."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Coroutine, Hashable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any, Final, TypeVar, overload
+
+from remuda._kernel import (
+    AgentRef,
+    FrozenDict,
+    Unchecked,
+    Val,
+    _members,
+    _shareable,
+    _tell,
+    current_agent,
+    current_runtime,
+)
+from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD, Delivery, Turns
+from remuda.primitives.broadcast.gossip import Gossip
+from remuda.primitives.broadcast.plumtree import Plumtree
+from remuda.primitives.broadcast.report import BroadcastReport
+
+__all__ = ["broadcast"]
+
+M = TypeVar("M")
+H = TypeVar("H", bound=Hashable)
+
+_TURNS: Final = Turns()
+
+Edges = Mapping[AgentRef[Any], Iterable[AgentRef[Any]]]
+
+
+@overload
+def broadcast(
+    agents: Iterable[AgentRef[M]],
+    message: Val[M] | Unchecked[M],
+    *,
+    fanout: int | None = None,
+    rounds: int | None = None,
+    miss: float = 1e-6,
+    seed: int | None = None,
+    edges: Edges | None = None,
+    tree: Edges | None = None,
+    ordered: bool = False,
+    timeout: float | None = 5.0,
+) -> Coroutine[Any, Any, BroadcastReport]: ...
+@overload
+def broadcast(
+    agents: Iterable[AgentRef[H]],
+    message: H,
+    *,
+    fanout: int | None = None,
+    rounds: int | None = None,
+    miss: float = 1e-6,
+    seed: int | None = None,
+    edges: Edges | None = None,
+    tree: Edges | None = None,
+    ordered: bool = False,
+    timeout: float | None = 5.0,
+) -> Coroutine[Any, Any, BroadcastReport]: ...
+def broadcast(
+    agents: Iterable[AgentRef[Any]],
+    message: Any,
+    *,
+    fanout: int | None = None,
+    rounds: int | None = None,
+    miss: float = 1e-6,
+    seed: int | None = None,
+    edges: Edges | None = None,
+    tree: Edges | None = None,
+    ordered: bool = False,
+    timeout: float | None = 5.0,
+) -> Coroutine[Any, Any, BroadcastReport]:
+    """Sends one message to each agent of a group; each mailbox gets it once.
+
+    There are three ways to spread it:
+
+    - Neither `fanout` nor `edges`: all are told at once. It is the fastest way.
+    - `fanout`: gossip. In each round everybody who has the message, and the caller, tells `fanout` others, chosen by
+      chance (Demers et al., "Epidemic algorithms for replicated database maintenance", 1987). All who live are reached
+      with a probability of at least `1 - miss`, if no message is lost on its way: see `gossip_rounds`.
+    - `edges`: along the links of a graph, as a tree that repairs itself (Leitao et al., "Epidemic broadcast trees",
+      2007). The `tree` of a report saves the next broadcast the duplicates.
+
+    The runtime plays the part of the network: agents only receive, and who is told twice gets the message once. Those
+    that can't be told (they are dead, their mailbox is full, the message was lost) tell nobody.
+
+    Nobody waits for a mailbox that is full before all others were told. Then all of those are waited for at the same
+    time, for as long as `timeout`. A broadcast that is cancelled takes back what still waits; who has the message by then
+    keeps it.
+
+    Args:
+        agents: The group: agents of one runtime.
+        message: What nobody can change (a val, a tag, something immutable): everybody gets the same object.
+        fanout: How many others each member tells in a round, from 1 to the size of the group less 1.
+        rounds: With `fanout`, the most rounds of gossip; `gossip_rounds(len(agents), fanout, miss=miss)`, and more if
+            members turn out to be dead or full, if not given. It ends before when nobody is left to tell.
+        miss: With `fanout`, the probability that a member is left out, at most.
+        seed: With `fanout`, what decides who tells whom. In a run of `remuda.testing`, if not given, the run's seed
+            does.
+        edges: The neighbours of members; a link goes both ways, whichever of the two names it. The caller tells itself
+            if it is a member, otherwise the first of `agents` that takes the message.
+        tree: With `edges`, the `tree` of an earlier report: over these links the message itself is sent, over the
+            others only word of it. Links that are not in `edges` any more are left out.
+        ordered: Whether the broadcasts of one agent, or one task, reach each member in the order in which they were
+            begun, also if the first has to wait. Only those that say so are ordered.
+        timeout: Seconds to wait for room in mailboxes that are full; 0 not to wait at all, None for as long as it takes.
+
+    Returns:
+        An awaitable for the report: who was reached, who was not and why, and what it took.
+
+    Raises:
+        ValueError: The group is empty, has an agent twice, or agents of several runtimes; `fanout`, `rounds`, `miss` or
+            `timeout` is out of its range; `edges` names one that is no member, or links one with itself; or options are
+            together that don't go together.
+        TypeError: A member is no agent; an option is of another type than it must be.
+        NotSendable: The message can be changed, or only one can own it, such as an iso.
+        NoRuntime: It is used outside of a runtime.
+        RuntimeStopped: The runtime has stopped.
+
+    Examples:
+        >>> import asyncio, remuda
+        >>> async def hear(mailbox: remuda.Mailbox[str]) -> str:
+        ...     return await mailbox.recv()
+        >>> async def main() -> None:
+        ...     async with remuda.Runtime() as runtime:
+        ...         agents = [runtime.spawn(hear) for _ in range(100)]
+        ...         report = await remuda.broadcast(agents, "hello", fanout=3)
+        ...         print(report.reached, {await agent for agent in agents})
+        >>> asyncio.run(main())
+        100 {'hello'}
+    """
+    members = _members(agents)
+    payload = _shareable(message, members[0])
+    if timeout is not None and not _number("timeout", timeout) >= 0:
+        raise ValueError(f"expected timeout >= 0 (seconds) or None, got {timeout!r}")
+    _check_gossip(len(members), fanout, rounds, miss, seed)
+    links = None
+    if edges is not None:
+        if fanout is not None:
+            raise ValueError("expected fanout= or edges=, got both")
+        links = _linked(members, edges, "edges")
+    elif tree is not None:
+        raise ValueError("expected edges= beside tree=, got none")
+    current_runtime()  # or it says that there is none
+    me = _broadcaster()
+    if links is not None:
+        return _by_tree(members, payload, links, tree, me, ordered, timeout)
+    if fanout is not None:
+        return _by_gossip(members, payload, fanout, rounds, miss, seed, me, ordered, timeout)
+    return _at_once(members, payload, me, ordered, timeout)
+
+
+def _check_gossip(
+    size: int, fanout: int | None, rounds: int | None, miss: float, seed: int | None
+) -> None:
+    if fanout is None:
+        if rounds is not None:
+            raise ValueError(f"expected fanout= beside rounds={rounds!r}, got none")
+        return
+    # Who is alone in its group has nobody to tell; the caller has one.
+    most = max(1, size - 1)
+    if not 1 <= _integer("fanout", fanout) <= most:
+        raise ValueError(f"expected fanout from 1 to {most} for {size} agents, got {fanout!r}")
+    if rounds is not None and _integer("rounds", rounds) < 1:
+        raise ValueError(f"expected rounds >= 1, got {rounds!r}")
+    if not 0 < _number("miss", miss) < 1:
+        raise ValueError(f"expected miss as a probability between 0 and 1, got {miss!r}")
+    if seed is not None:
+        _integer("seed", seed)
+
+
+def _integer(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"expected {name} as an int, got {type(value).__name__}")
+    return value
+
+
+def _number(name: str, value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"expected {name} as a number, got {type(value).__name__}")
+    return value
+
+
+def _linked(members: tuple[AgentRef[Any], ...], edges: Edges, name: str) -> list[list[int]]:
+    """The neighbours of each member, by place, each once, in the order in which they were given."""
+    if not isinstance(edges, Mapping):
+        raise TypeError(
+            f"expected {name} as a mapping of agents to neighbours, got {type(edges).__name__}"
+        )
+    places = {agent: place for place, agent in enumerate(members)}
+    links: list[dict[int, None]] = [{} for _ in members]
+    for agent, neighbours in edges.items():
+        one = _place(places, agent, name)
+        try:
+            others = iter(neighbours)
+        except TypeError:
+            kind = type(neighbours).__name__
+            raise TypeError(
+                f"expected {name}[{agent.name}] as an iterable of agents, got {kind}"
+            ) from None
+        for neighbour in others:
+            other = _place(places, neighbour, name)
+            if one == other:
+                raise ValueError(
+                    f"expected {name} between different agents, got {agent.name} with itself"
+                )
+            links[one][other] = None
+            links[other][one] = None
+    return [list(others) for others in links]
+
+
+def _place(places: dict[AgentRef[Any], int], agent: object, name: str) -> int:
+    if not isinstance(agent, AgentRef):
+        raise TypeError(f"expected agents in {name}, got {type(agent).__name__}")
+    place = places.get(agent)
+    if place is None:
+        raise ValueError(
+            f"expected members of the group in {name}, got {agent.name}, which is none"
+        )
+    return place
+
+
+def _broadcaster() -> object:
+    """Whose broadcasts are ordered: the agent's or the task's that runs here, or the thread's."""
+    agent = current_agent()
+    if agent is not None:
+        return agent
+    loop = asyncio._get_running_loop()
+    task = None if loop is None else asyncio.current_task(loop)
+    return threading.get_ident() if task is None else task
+
+
+def _chance(seed: int | None) -> random.Random:
+    if seed is None:
+        # What `remuda.testing` runs has its choices there.
+        chosen = getattr(asyncio.get_running_loop(), "random", None)
+        if isinstance(chosen, random.Random):
+            return random.Random(chosen.getrandbits(64))
+    return random.Random(seed)
+
+
+async def _at_once(
+    members: tuple[AgentRef[Any], ...],
+    payload: Any,
+    me: object,
+    ordered: bool,
+    timeout: float | None,
+) -> BroadcastReport:
+    size = len(members)
+    if not ordered:
+        failures = _tell(members, payload)
+        if not failures:
+            return BroadcastReport(members=size, reached=size, pushes=size)
+        delivery = Delivery(members, payload)
+        delivery.note(range(size), failures)
+        spread: Iterator[None] = iter(())
+    else:
+        delivery = Delivery(members, payload)
+        spread = _all(delivery)
+    await _finish(delivery, spread, me, ordered, timeout)
+    return _report(delivery, rounds=1, pushes=size)
+
+
+def _all(delivery: Delivery) -> Iterator[None]:
+    delivery.tell_all()
+    yield from ()
+
+
+async def _by_gossip(
+    members: tuple[AgentRef[Any], ...],
+    payload: Any,
+    fanout: int,
+    rounds: int | None,
+    miss: float,
+    seed: int | None,
+    me: object,
+    ordered: bool,
+    timeout: float | None,
+) -> BroadcastReport:
+    delivery = Delivery(members, payload)
+    gossip = Gossip(
+        delivery.state,
+        delivery.tell,
+        _chance(seed),
+        fanout=fanout,
+        rounds=rounds,
+        miss=miss,
+    )
+    await _finish(delivery, gossip.run(), me, ordered, timeout)
+    return _report(
+        delivery, rounds=gossip.rounds, duplicates=gossip.duplicates, pushes=gossip.pushes
+    )
+
+
+async def _by_tree(
+    members: tuple[AgentRef[Any], ...],
+    payload: Any,
+    links: list[list[int]],
+    tree: Edges | None,
+    me: object,
+    ordered: bool,
+    timeout: float | None,
+) -> BroadcastReport:
+    delivery = Delivery(members, payload)
+    plumtree = Plumtree(
+        delivery.state,
+        delivery.tell,
+        links,
+        [set(others) for others in links] if tree is None else _eager(members, links, tree),
+        sorted(range(len(members)), key=lambda place: members[place] is not me),
+    )
+    await _finish(delivery, plumtree.run(), me, ordered, timeout)
+    children: dict[int, list[int]] = {}
+    for place, parent in plumtree.parents.items():
+        if delivery.state[place] == TOLD:
+            if parent < 0:
+                children.setdefault(place, [])
+            else:
+                children.setdefault(parent, []).append(place)
+    return _report(
+        delivery,
+        rounds=plumtree.rounds,
+        duplicates=plumtree.duplicates,
+        pushes=plumtree.pushes,
+        announcements=plumtree.announcements,
+        grafts=plumtree.grafts,
+        tree=FrozenDict(
+            {members[place]: delivery.agents(below) for place, below in children.items()}
+        ),
+    )
+
+
+def _eager(
+    members: tuple[AgentRef[Any], ...], links: list[list[int]], tree: Edges
+) -> list[set[int]]:
+    """Those of the links that are in an earlier tree, whatever has become of the others in it."""
+    places = {agent: place for place, agent in enumerate(members)}
+    eager: list[set[int]] = [set() for _ in links]
+    for parent, below in tree.items():
+        one = places.get(parent)
+        for child in below:
+            other = places.get(child)
+            if one is not None and other is not None and other in links[one]:
+                eager[one].add(other)
+                eager[other].add(one)
+    return eager
+
+
+async def _finish(
+    delivery: Delivery, spread: Iterator[None], me: object, ordered: bool, timeout: float | None
+) -> None:
+    """Tells all that are to be told, and waits for those whose mailbox was full."""
+    try:
+        async with _TURNS.of(me) if ordered else nullcontext():
+            for _ in spread:
+                await asyncio.sleep(0)
+            if delivery.waited and timeout != 0:
+                await delivery.park()
+        if delivery.waited:
+            await delivery.collect(timeout)
+    except BaseException as reason:
+        await delivery.abandon(reason)
+        raise
+
+
+def _report(delivery: Delivery, **counts: Any) -> BroadcastReport:
+    state = delivery.state
+    failed = [place for place, what in enumerate(state) if what == FAILED]
+    return BroadcastReport(
+        members=len(state),
+        reached=state.count(TOLD),
+        failed=FrozenDict({delivery.members[place]: delivery.errors[place] for place in failed}),
+        missed=delivery.agents([place for place, what in enumerate(state) if what == UNTOLD]),
+        backpressured=delivery.agents(delivery.waited),
+        **counts,
+    )
