@@ -143,9 +143,8 @@ impl Delivery {
             _ => None,
         };
         let withdrawn = Self::withdraw(delivery, agent);
-        let sent = ticket.is_some_and(|ticket| {
-            withdrawn.is_none() && !agent.get().shared.lock().queue.was_turned_away(ticket)
-        });
+        let sent = ticket
+            .is_some_and(|ticket| withdrawn.is_none() && !agent.get().shared.lock().queue.was_turned_away(ticket));
         drop(withdrawn);
         forget_wait(agent.py());
         sent

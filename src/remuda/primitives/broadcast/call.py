@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Coroutine, Hashable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar, overload
 
 from remuda._kernel import (
@@ -33,6 +34,15 @@ H = TypeVar("H", bound=Hashable)
 _TURNS: Final = Turns()
 
 Edges = Mapping[AgentRef[Any], Iterable[AgentRef[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What holds for every way to spread a message."""
+
+    broadcaster: object
+    ordered: bool
+    patience: float | None
 
 
 @overload
@@ -91,8 +101,8 @@ def broadcast(
     that can't be told (they are dead, their mailbox is full, the message was lost) tell nobody.
 
     Nobody waits for a mailbox that is full before all others were told. Then all of those are waited for at the same
-    time, for as long as `timeout`. A broadcast that is cancelled takes back what still waits; who has the message by then
-    keeps it.
+    time, for as long as `timeout`. A broadcast that is cancelled takes back what still waits; who has the message by
+    then keeps it. If agents that broadcast would wait for one another in a circle, only the time-out ends that.
 
     Args:
         agents: The group: agents of one runtime.
@@ -100,16 +110,17 @@ def broadcast(
         fanout: How many others each member tells in a round, from 1 to the size of the group less 1.
         rounds: With `fanout`, the most rounds of gossip; `gossip_rounds(len(agents), fanout, miss=miss)`, and more if
             members turn out to be dead or full, if not given. It ends before when nobody is left to tell.
-        miss: With `fanout`, the probability that a member is left out, at most.
+        miss: With `fanout`, the probability that anybody is left out, at most.
         seed: With `fanout`, what decides who tells whom. In a run of `remuda.testing`, if not given, the run's seed
             does.
-        edges: The neighbours of members; a link goes both ways, whichever of the two names it. The caller tells itself
-            if it is a member, otherwise the first of `agents` that takes the message.
+        edges: The neighbours of members; a link goes both ways, whichever of the two names it. The root, which is
+            told first, is the caller if it is a member, otherwise the first of `agents` that takes the message.
         tree: With `edges`, the `tree` of an earlier report: over these links the message itself is sent, over the
             others only word of it. Links that are not in `edges` any more are left out.
         ordered: Whether the broadcasts of one agent, or one task, reach each member in the order in which they were
-            begun, also if the first has to wait. Only those that say so are ordered.
-        timeout: Seconds to wait for room in mailboxes that are full; 0 not to wait at all, None for as long as it takes.
+            begun to be awaited, also if the first has to wait. Only those that say so are ordered.
+        timeout: Seconds to wait for room in mailboxes that are full; 0 not to wait at all, None for as long as it
+            takes.
 
     Returns:
         An awaitable for the report: who was reached, who was not and why, and what it took.
@@ -148,12 +159,12 @@ def broadcast(
     elif tree is not None:
         raise ValueError("expected edges= beside tree=, got none")
     current_runtime()  # or it says that there is none
-    me = _broadcaster()
+    terms = _Terms(_broadcaster(), ordered, timeout)
     if links is not None:
-        return _by_tree(members, payload, links, tree, me, ordered, timeout)
+        return _by_tree(members, payload, links, tree, terms)
     if fanout is not None:
-        return _by_gossip(members, payload, fanout, rounds, miss, seed, me, ordered, timeout)
-    return _at_once(members, payload, me, ordered, timeout)
+        return _by_gossip(members, payload, fanout, rounds, miss, seed, terms)
+    return _at_once(members, payload, terms)
 
 
 def _check_gossip(
@@ -248,12 +259,10 @@ def _chance(seed: int | None) -> random.Random:
 async def _at_once(
     members: tuple[AgentRef[Any], ...],
     payload: Any,
-    me: object,
-    ordered: bool,
-    timeout: float | None,
+    terms: _Terms,
 ) -> BroadcastReport:
     size = len(members)
-    if not ordered:
+    if not terms.ordered:
         failures = _tell(members, payload)
         if not failures:
             return BroadcastReport(members=size, reached=size, pushes=size)
@@ -263,7 +272,7 @@ async def _at_once(
     else:
         delivery = Delivery(members, payload)
         spread = _all(delivery)
-    await _finish(delivery, spread, me, ordered, timeout)
+    await _finish(delivery, spread, terms)
     return _report(delivery, rounds=1, pushes=size)
 
 
@@ -279,9 +288,7 @@ async def _by_gossip(
     rounds: int | None,
     miss: float,
     seed: int | None,
-    me: object,
-    ordered: bool,
-    timeout: float | None,
+    terms: _Terms,
 ) -> BroadcastReport:
     delivery = Delivery(members, payload)
     gossip = Gossip(
@@ -292,7 +299,7 @@ async def _by_gossip(
         rounds=rounds,
         miss=miss,
     )
-    await _finish(delivery, gossip.run(), me, ordered, timeout)
+    await _finish(delivery, gossip.run(), terms)
     return _report(
         delivery, rounds=gossip.rounds, duplicates=gossip.duplicates, pushes=gossip.pushes
     )
@@ -303,9 +310,7 @@ async def _by_tree(
     payload: Any,
     links: list[list[int]],
     tree: Edges | None,
-    me: object,
-    ordered: bool,
-    timeout: float | None,
+    terms: _Terms,
 ) -> BroadcastReport:
     delivery = Delivery(members, payload)
     plumtree = Plumtree(
@@ -313,9 +318,9 @@ async def _by_tree(
         delivery.tell,
         links,
         [set(others) for others in links] if tree is None else _eager(members, links, tree),
-        sorted(range(len(members)), key=lambda place: members[place] is not me),
+        sorted(range(len(members)), key=lambda place: members[place] is not terms.broadcaster),
     )
-    await _finish(delivery, plumtree.run(), me, ordered, timeout)
+    await _finish(delivery, plumtree.run(), terms)
     children: dict[int, list[int]] = {}
     for place, parent in plumtree.parents.items():
         if delivery.state[place] == TOLD:
@@ -352,18 +357,16 @@ def _eager(
     return eager
 
 
-async def _finish(
-    delivery: Delivery, spread: Iterator[None], me: object, ordered: bool, timeout: float | None
-) -> None:
+async def _finish(delivery: Delivery, spread: Iterator[None], terms: _Terms) -> None:
     """Tells all that are to be told, and waits for those whose mailbox was full."""
     try:
-        async with _TURNS.of(me) if ordered else nullcontext():
+        async with _TURNS.of(terms.broadcaster) if terms.ordered else nullcontext():
             for _ in spread:
                 await asyncio.sleep(0)
-            if delivery.waited and timeout != 0:
+            if delivery.waited and terms.patience != 0:
                 await delivery.park()
         if delivery.waited:
-            await delivery.collect(timeout)
+            await delivery.collect(terms.patience)
     except BaseException as reason:
         await delivery.abandon(reason)
         raise
@@ -371,10 +374,13 @@ async def _finish(
 
 def _report(delivery: Delivery, **counts: Any) -> BroadcastReport:
     state = delivery.state
+    reached = state.count(TOLD)
+    if reached == len(state) and not delivery.waited:
+        return BroadcastReport(members=reached, reached=reached, **counts)
     failed = [place for place, what in enumerate(state) if what == FAILED]
     return BroadcastReport(
         members=len(state),
-        reached=state.count(TOLD),
+        reached=reached,
         failed=FrozenDict({delivery.members[place]: delivery.errors[place] for place in failed}),
         missed=delivery.agents([place for place, what in enumerate(state) if what == UNTOLD]),
         backpressured=delivery.agents(delivery.waited),

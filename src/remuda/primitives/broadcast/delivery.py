@@ -1,8 +1,8 @@
 """Puts one message into many mailboxes, waits for those that are full, and keeps the order if it is wanted.
 
 A delivery is told whom to tell, by place in the group. None of that waits: a mailbox that is full is noted, and in the
-end `park` has all that are noted waited for at the same time, each by a task of its own, and `collect` sees what came of
-it. Whatever happens in between, `abandon` leaves none of those tasks behind.
+end `park` has all that are noted waited for at the same time, each by a task of its own, and `collect` sees what came
+of it. Whatever happens in between, `abandon` leaves none of those tasks behind.
 
 The order of two broadcasts is kept by two things together. The turns of their broadcaster let the second begin when the
 first has told all that it will tell, *and* its waiting sends are in the lobbies of the mailboxes. From there on the
@@ -98,21 +98,21 @@ class Delivery:
         except asyncio.CancelledError:
             if not sending._sent:
                 raise
-        except Exception as error:  # noqa: BLE001 - it is reported
+        except Exception as error:
             return error
         return None
 
-    async def collect(self, timeout: float | None) -> None:
+    async def collect(self, patience: float | None) -> None:
         """Waits until those that were full have taken the message, or the time is over.
 
         Args:
-            timeout: Seconds; None for as long as it takes.
+            patience: Seconds; None for as long as it takes.
         """
         if not self._tasks:
             for place in self.waited:
                 self.state[place] = FAILED
             return
-        _, late = await asyncio.wait(self._tasks, timeout=timeout)
+        _, late = await asyncio.wait(self._tasks, timeout=patience)
         for task in late:
             task.cancel()
         if late:

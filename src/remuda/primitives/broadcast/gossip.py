@@ -1,37 +1,40 @@
 """Who tells whom by chance: in each round, everybody who knows tells some others, whether they know or not.
 
-It is the push of Demers et al., "Epidemic algorithms for replicated database maintenance" (PODC 1987), with a fanout, as
-in Eugster et al., "Lightweight probabilistic broadcast" (lpbcast; ACM TOCS 21:4, 2003): who knows goes on telling until
-the last round ("infect forever").
+It is the push of Demers et al., "Epidemic algorithms for replicated database maintenance" (PODC 1987), with a fanout,
+as in Eugster et al., "Lightweight probabilistic broadcast" (lpbcast; ACM TOCS 21:4, 2003): who knows goes on telling
+until the last round ("infect forever").
 
 Nothing is known here of agents: members are places in a group, and a function tells some of them.
 """
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD, WAITING
 
 __all__ = ["Gossip", "gossip_rounds"]
 
-_SLACK = 2
+_KNOWS: Final = {UNTOLD: False, TOLD: True, WAITING: True, FAILED: False}
+_SLACK: Final = 2
 """Rounds that the middle of the spread takes beyond the two terms: when half know, many are told twice."""
-_STRETCH = 2048
-"""So many tell before others may run."""
 
 
 def gossip_rounds(members: int, fanout: int, *, miss: float = 1e-6, forwarding: float = 1.0) -> int:
     """How many rounds of gossip reach all members, but for a small probability.
 
-    It is `log(n + 1) / log(1 + f) + (ln n + ln(1 / miss)) / f`, and 2. The first term is the growth: each who knows makes
-    1 + f of them, while few know. The second is the rest: when nearly all know, a member is left out of one more round
-    with a probability of `(1 - f / (n - 1)) ** (n - 1) <= exp(-f)`, so that after `k` such rounds the expected number
-    of those left out, which bounds the probability that there are any, is at most `n * exp(-f * k)`. The terms are
-    those of Pittel, "On spreading a rumor" (SIAM J. Appl. Math. 47:1, 1987) for a fanout of 1, and of Eugster et al.,
-    "From epidemics to distributed computing" (IEEE Computer 37:5, 2004) for any.
+    It is `ln(n + 1) / ln(1 + f) + (ln n + ln(1 / miss)) / f`, rounded up, and 2. The first term is the growth: while
+    few know, each of them makes 1 + f. The second is the rest: when nearly all know, a member is left out of one more
+    round with a probability of `(1 - f / (n - 1)) ** (n - 1) <= exp(-f)`, so that after `k` such rounds the expected
+    number of those left out, which bounds the probability that there are any, is at most `n * exp(-f * k)`. The 2 are
+    for the middle, when many are told twice. The terms are those of Pittel, "On spreading a rumor" (SIAM J. Appl. Math.
+    47:1, 1987) for a fanout of 1, and of Eugster et al., "From epidemics to distributed computing" (IEEE Computer 37:5,
+    2004) for any.
 
     Args:
         members: How many are to be told, by one who is none of them.
@@ -90,21 +93,21 @@ class Gossip:
         self._fanout = fanout
         self._limit = rounds
         self._miss = miss
+        self._marked = list(range(len(state)))
 
     def run(self) -> Iterator[None]:
         """Runs round after round until all were told, or the rounds are over; yields where others may run."""
         state = self._state
+        size = len(state)
         while UNTOLD in state and self.rounds < self._most():
             self.rounds += 1
-            pushers = [place for place, what in enumerate(state) if what == TOLD]
-            picks: list[int] = []
-            self._pick(-1, picks)  # the broadcaster, who is none of the members
-            for number, pusher in enumerate(pushers, 1):
-                self._pick(pusher, picks)
-                if number % _STRETCH == 0:
-                    yield
+            pushers = state.count(TOLD)
+            self.pushes += min(self._fanout, size) + pushers * self._fanout
+            picks = self._chance.sample(range(size), self._fanout)  # the broadcaster's own
+            picks += self._picks_of(pushers)
             self._push(picks)
-            yield
+            if UNTOLD in state:
+                yield
 
     def _most(self) -> int:
         """The last round: more are needed, the more of the members don't forward."""
@@ -115,26 +118,42 @@ class Gossip:
         share = max(1, size - quiet) / size
         return gossip_rounds(size, self._fanout, miss=self._miss, forwarding=share)
 
-    def _pick(self, pusher: int, picks: list[int]) -> None:
-        """Adds as many others as are told by one: all different, each as likely as any."""
-        others = len(self._state) - (pusher >= 0)
-        fanout = self._fanout
-        if fanout * 2 > others:
-            chosen = set(self._chance.sample(range(others), min(fanout, others)))
-        else:
-            number = self._chance.random
-            chosen = {int(number() * others) for _ in range(fanout)}
-            while len(chosen) < fanout:
-                chosen.add(int(number() * others))
-        if pusher < 0:
-            picks.extend(chosen)
-        else:
-            picks.extend([place + (place >= pusher) for place in chosen])
+    def _picks_of(self, pushers: int) -> list[int]:
+        """Whom those members tell who know: of their picks, the ones that don't know, or are dead.
+
+        Each picks `fanout` of all others, all as likely. Which of those who know are picked makes no difference, but
+        for their number. So it is drawn how many pushers pass until one picks anybody else, and then how many of its
+        picks are such, which has the same probabilities as picking one by one, and takes as long as there are such
+        picks: in the late rounds, which have the most pushers, next to none.
+        """
+        if not pushers:
+            return []
+        marked = self._marked = [place for place in self._marked if not _KNOWS[self._state[place]]]
+        none, *some = _chances(len(self._state) - 1, len(marked), self._fanout)
+        reach = list(itertools.accumulate(some))
+        most = len(reach) - 1
+        pass_by = 1 / math.log(none) if 0 < none < 1 else 0.0
+        number = self._chance.random
+        picks: list[int] = []
+        pusher = int(math.log(1 - number()) * pass_by)
+        while pusher < pushers:
+            count = min(bisect.bisect(reach, number() * reach[-1]), most) + 1
+            if count == 1:
+                picks.append(marked[int(number() * len(marked))])
+            elif count * 4 > len(marked):
+                picks += self._chance.sample(marked, count)
+            else:
+                chosen: set[int] = set()
+                while len(chosen) < count:
+                    chosen.add(marked[int(number() * len(marked))])
+                picks += chosen
+            pusher += 1 + int(math.log(1 - number()) * pass_by)
+        self.duplicates += pushers * self._fanout - len(picks)
+        return picks
 
     def _push(self, picks: list[int]) -> None:
         """All that is told in one round, which is at the same time."""
         state = self._state
-        self.pushes += len(picks)
         tries: dict[int, int] = {}
         for place in picks:
             if state[place] == UNTOLD:
@@ -151,3 +170,19 @@ class Gossip:
                     self.duplicates += again if state[place] != FAILED else 0
                 elif not tries[place]:
                     del tries[place]
+
+
+def _chances(others: int, marked: int, picked: int) -> list[float]:
+    """How likely it is that none, one, two ... of those that are picked are marked: hypergeometric."""
+    every = _log_ways(others, picked)
+    return [
+        math.exp(_log_ways(marked, count) + _log_ways(others - marked, picked - count) - every)
+        if picked - count <= others - marked
+        else 0.0
+        for count in range(min(marked, picked) + 1)
+    ]
+
+
+def _log_ways(size: int, picked: int) -> float:
+    """The logarithm of the number of ways to pick so many."""
+    return math.lgamma(size + 1) - math.lgamma(picked + 1) - math.lgamma(size - picked + 1)

@@ -1,9 +1,10 @@
 """Who tells whom where links are given: along a tree at once, and over the other links only that there is something.
 
-It is Leitao, Pereira and Rodrigues, "Epidemic broadcast trees" (Plumtree; SRDS 2007). A link is eager or lazy. Who gets
-the message first sends it over its eager links, and announces it over its lazy ones (IHAVE). Who gets it twice makes that
-link lazy (PRUNE), so that from links that are all eager a tree is left. Who hears of a message that does not come, because
-one that should have sent it failed, asks for it, and makes that link eager (GRAFT): the tree has repaired itself.
+It is Leitao, Pereira and Rodrigues, "Epidemic broadcast trees" (Plumtree; SRDS 2007). A link is eager or lazy. Who
+gets the message first sends it over its eager links, and announces it over its lazy ones (IHAVE). Who gets it twice
+makes that link lazy (PRUNE), so that from links that are all eager a tree is left. Who hears of a message that does not
+come, because one that should have sent it failed, asks for it, and makes that link eager (GRAFT): the tree has repaired
+itself.
 
 A round is one hop. The paper's timers, after which one asks for what was announced, are rounds too: one asks when
 nothing is on its way any more, which is when the longest of those timers would have run out.
