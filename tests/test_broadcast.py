@@ -133,16 +133,17 @@ async def test_unpinned_agents_wait_in_a_broadcast(runtime: remuda.Runtime) -> N
     slow = runtime.spawn(hold, unchecked(gate), unchecked(log), mailbox=1, pinned=True)
     slow.send_nowait("fills it")
     agents, _ = group(runtime, 5)
+    over: Log = []
 
     async def caller(mailbox: remuda.Mailbox[Any]) -> tuple[int, int]:
         first = await remuda.broadcast([*agents, slow], "first", timeout=0.001)
+        over.append(first)
         second = await remuda.broadcast([*agents, slow], "second", timeout=None)
         return first.reached, second.reached
 
     calling = runtime.spawn(caller)
-    while not slow.statistics().waiting:
+    while not (over and slow.statistics().waiting):
         await asyncio.sleep(0)
-    await asyncio.sleep(0.01)  # the first one's time-out, which is to run out
     gate.set()
     assert await calling == (5, 6)
     await settle(runtime)
