@@ -6,6 +6,7 @@ import gc
 import itertools
 import math
 import random
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 import remuda
 from remuda import testing, unchecked
 from remuda.primitives.broadcast.call import _TURNS
-from remuda.primitives.broadcast.delivery import TOLD, UNTOLD
+from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD
 from remuda.primitives.broadcast.gossip import Gossip
 from tests.support import Log, collect, hold, in_an_agent, in_runtime, settle
 
@@ -548,6 +549,55 @@ def test_rounds_grow_with_the_logarithm(fanout: int) -> None:
     decade = math.log(10) / math.log(1 + fanout) + math.log(10) / fanout
     for smaller, larger in itertools.pairwise(means):
         assert 0 < larger - smaller < 1.5 * decade + 1
+
+
+def picked_one_by_one(size: int, fanout: int, dead: int, rounds: int, seed: int) -> list[int]:
+    """How many are told, how many dead are found, and how many pushes were duplicates: each pick made as it is told."""
+    chance = random.Random(seed)
+    told: set[int] = set()
+    found: set[int] = set()
+    duplicates = 0
+    for _ in range(rounds):
+        if len(told) + len(found) == size:
+            break
+        picks = chance.sample(range(size), fanout)
+        for pusher in sorted(told):
+            others = [place for place in range(size) if place != pusher]
+            picks += chance.sample(others, fanout)
+        for place in picks:
+            if place < dead:
+                found.add(place)
+            elif place in told:
+                duplicates += 1
+            else:
+                told.add(place)
+    return [len(told), len(found), duplicates]
+
+
+@pytest.mark.parametrize(("size", "fanout", "dead"), [(20, 1, 5), (20, 3, 0), (20, 7, 8)])
+def test_picks_are_drawn_as_if_made_one_by_one(size: int, fanout: int, dead: int) -> None:
+    """What comes of gossip is on average what comes of making each pick, within five standard deviations."""
+    runs, rounds = 1500, 4
+
+    def drawn(seed: int) -> list[int]:
+        state = bytearray(size)
+
+        def tell(places: Sequence[int]) -> None:
+            for place in places:
+                state[place] = FAILED if place < dead else TOLD
+
+        gossip = Gossip(state, tell, random.Random(seed), fanout=fanout, rounds=rounds, miss=0.5)
+        for _ in gossip.run():
+            pass
+        return [state.count(TOLD), state.count(FAILED), gossip.duplicates]
+
+    one = [drawn(seed) for seed in range(runs)]
+    other = [picked_one_by_one(size, fanout, dead, rounds, seed + runs) for seed in range(runs)]
+    for index in range(3):
+        mine, theirs = ([row[index] for row in rows] for rows in (one, other))
+        spread_of = statistics.pvariance(mine) + statistics.pvariance(theirs)
+        difference = abs(statistics.fmean(mine) - statistics.fmean(theirs))
+        assert difference <= 5 * math.sqrt(spread_of / runs)
 
 
 def test_everybody_is_as_likely_to_be_told() -> None:

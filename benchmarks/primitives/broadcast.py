@@ -207,7 +207,7 @@ CASES = (
         ),
         bars=(
             Bar(100, text="<= 100 ns for each of 1,000"),
-            Bar(1.0, against="send_nowait to each"),
+            Bar(1.25, against="send_nowait to each"),
         ),
     ),
     Case(
