@@ -16,7 +16,7 @@ import pytest
 import remuda
 from remuda import testing, unchecked
 from remuda.primitives.broadcast.call import _TURNS
-from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD
+from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD, Delivery
 from remuda.primitives.broadcast.gossip import Gossip
 from tests.support import Log, collect, hold, in_an_agent, in_runtime, settle
 
@@ -380,28 +380,67 @@ async def test_a_killed_broadcaster_leaves_nothing(runtime: remuda.Runtime) -> N
     gate.set()
 
 
+@in_runtime
+async def test_cancelling_ends_when_nothing_waits(runtime: remuda.Runtime) -> None:
+    """Whoever catches the cancellation of its broadcast finds that nothing waits any more."""
+    gate = asyncio.Event()
+    slow = runtime.spawn(hold, unchecked(gate), unchecked([]), mailbox=1, pinned=True)
+    slow.send_nowait("fills it")
+    left: Log = []
+
+    async def caller() -> None:
+        try:
+            await remuda.broadcast([slow], "x", timeout=None)
+        except asyncio.CancelledError:
+            left.append(slow.statistics().waiting)
+            raise
+
+    calling = asyncio.create_task(caller())
+    while slow.statistics().waiting == 0:
+        await asyncio.sleep(0)
+    calling.cancel()
+    await asyncio.wait([calling])
+    assert left == [0]
+    gate.set()
+
+
+@in_runtime
+async def test_waits_begin_before_the_turn_is_over(runtime: remuda.Runtime) -> None:
+    """When `park` returns, each waiting send has its place in the lobby of its mailbox."""
+    gate = asyncio.Event()
+    slow = [
+        runtime.spawn(hold, unchecked(gate), unchecked([]), mailbox=1, pinned=True)
+        for _ in range(3)
+    ]
+    for agent in slow:
+        agent.send_nowait("fills it")
+    delivery = Delivery(tuple(slow), "x")
+    delivery.tell_all()
+    await delivery.park()
+    assert [agent.statistics().waiting for agent in slow] == [1, 1, 1]
+    gate.set()
+    await delivery.collect(None)
+    assert bytes(delivery.state) == bytes([TOLD] * 3)
+
+
 @in_runtime(workers=1)
 async def test_taken_at_the_last_moment_counts(runtime: remuda.Runtime) -> None:
-    """What a mailbox has taken when the time runs out is reported as reached."""
+    """What a mailbox has taken when the time runs out is reached, also if its sender doesn't know yet."""
     gate = asyncio.Event()
     log: Log = []
     slow = runtime.spawn(hold, unchecked(gate), unchecked(log), mailbox=1, pinned=True)
     slow.send_nowait("fills it")
-    send: Any = slow.send("x")
-
-    async def sending() -> None:
-        await send
-
-    task = asyncio.create_task(sending())
-    while slow.statistics().waiting == 0:
-        await asyncio.sleep(0)
+    delivery = Delivery((slow,), "x")
+    delivery.tell_all()
+    await delivery.park()
     gate.set()
     while slow.statistics().waiting:
         await asyncio.sleep(0)
-        if not slow.statistics().waiting:
-            task.cancel()  # it was let in, and doesn't know yet
-    await asyncio.wait([task])
-    assert task.cancelled() == send._sent
+    (task,) = delivery._tasks
+    assert not task.done()
+    task.cancel()
+    await delivery.collect(None)
+    assert delivery.state[0] == TOLD
     await settle(runtime)
     assert log == ["fills it", "x"]
 
@@ -754,6 +793,16 @@ async def test_a_flood_leaves_a_tree(runtime: remuda.Runtime) -> None:
         assert all(frozenset((parent, child)) in known for child in below)
     await settle(runtime)
     assert logs == [["x"]] * 50
+
+
+@in_runtime
+async def test_who_is_told_twice_prunes_the_link(runtime: remuda.Runtime) -> None:
+    """In a square the last one gets it twice, and only says over the second link that it has it."""
+    a, b, c, d = group(runtime, 4)[0]
+    report = await remuda.broadcast([a, b, c, d], "x", edges={a: [b, c], d: [b, c]})
+    assert (report.rounds, report.pushes, report.duplicates) == (3, 5, 1)
+    assert (report.announcements, report.grafts) == (1, 0)
+    assert report.tree == {a: (b, c), b: (d,)}
 
 
 @in_runtime
