@@ -97,6 +97,9 @@ from remuda.primitives.broadcast import gossip_rounds as gossip_rounds
 from remuda.primitives.lease import Fenced as Fenced
 from remuda.primitives.lease import Lease as Lease
 from remuda.primitives.lease import LeaseManager as LeaseManager
+from remuda.primitives.quorum import QuorumResult as QuorumResult
+from remuda.primitives.quorum import Vote as Vote
+from remuda.primitives.quorum import quorum as quorum
 from remuda.primitives.shard import ShardMap as ShardMap
 from remuda.primitives.shard import shard as shard
 from remuda.runtime import Runtime as Runtime
@@ -149,6 +152,7 @@ __all__ = [
     "NotIsolated",
     "NotSendable",
     "QuorumNotReached",
+    "QuorumResult",
     "Receiver",
     "Ref",
     "RemudaError",
@@ -168,6 +172,7 @@ __all__ = [
     "Trn",
     "Unchecked",
     "Val",
+    "Vote",
     "WatermarkEvent",
     "WorkerFailed",
     "WorkerStatistics",
@@ -187,6 +192,7 @@ __all__ = [
     "is_sendable",
     "iso",
     "prove_isolated",
+    "quorum",
     "recover",
     "ref",
     "register_immutable",

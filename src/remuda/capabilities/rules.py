@@ -296,6 +296,24 @@ def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]] | None:
     return iter(()) if answer else None
 
 
+def holds_iso(value: Any) -> bool:
+    """Whether a message is an iso or has one in it, so that only one receiver could have it.
+
+    Args:
+        value: The message. Of what can't be sent at all, the parts that can be looked into are.
+
+    Returns:
+        Whether there is one.
+    """
+    left = [value]
+    while left:
+        part = left.pop()
+        if type(part) is _kernel.Iso:
+            return True
+        left.extend(inner for inner, _ in _parts(part, "") or ())
+    return False
+
+
 def refusal(value: Any, what: str) -> NotSendable:
     """The error of a message that may not be sent, or of what can't be a val.
 
