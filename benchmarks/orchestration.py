@@ -10,11 +10,18 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.command import command
-from benchmarks.primitives import broadcast, channels, futures, lease, sharding
+from benchmarks.primitives import broadcast, channels, futures, lease, quorum, sharding
 
 __all__ = ["CASES", "main"]
 
-CASES = (*futures.CASES, *channels.CASES, *sharding.CASES, *lease.CASES, *broadcast.CASES)
+CASES = (
+    *futures.CASES,
+    *channels.CASES,
+    *sharding.CASES,
+    *lease.CASES,
+    *quorum.CASES,
+    *broadcast.CASES,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, whether bars are met or missed; 2 for words that were not understood.
     """
-    what = "What futures, channels, shards, leases and broadcasts cost."
+    what = "What futures, channels, shards, leases, quorums and broadcasts cost."
     return command("orchestration", what, CASES, argv)
 
 
