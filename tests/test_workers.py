@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import hashlib
 import logging
 import threading
 import time
@@ -145,6 +147,75 @@ async def test_a_timeout_binds_an_agent_to_its_loop(runtime: remuda.Runtime) -> 
 
     agents = [runtime.spawn(wait) for _ in range(20)]
     assert [await agent for agent in agents] == ["timed out"] * 20
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_task_binds_the_agent_that_makes_it(grouped: bool) -> None:
+    """An agent that makes a task, itself or in a group, stays with its loop though it waits for messages first."""
+
+    async def child(numbers: Log) -> None:
+        await asyncio.sleep(0)
+        numbers.append(threading.get_ident())
+
+    async def parent(mailbox: remuda.Mailbox[Any]) -> remuda.Iso[set[int]]:
+        threads: Log = [threading.get_ident()]
+        if grouped:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(child(threads))
+                for _ in range(10):
+                    await mailbox.recv()
+        else:
+            task = asyncio.create_task(child(threads), name="a name")
+            for _ in range(10):
+                await mailbox.recv()
+            await task
+            assert task.get_name() == "a name"
+        return remuda.iso({*threads, threading.get_ident()})
+
+    @in_runtime(workers=3)
+    async def test(runtime: remuda.Runtime) -> None:
+        agents = [runtime.spawn(parent) for _ in range(30)]
+        for _ in range(10):
+            for agent in agents:
+                agent.send_nowait(None)
+            # Without the GIL: other workers take what is queued here.
+            hashlib.sha256(bytes(1_000_000))
+            await settle(runtime)
+        assert all([len(await agent) == 1 for agent in agents])
+
+    test()
+
+
+def test_the_factory_of_tasks_is_kept() -> None:
+    """A loop's own factory makes the tasks while a runtime has workers, and is what the loop has afterwards."""
+    made: Log = []
+
+    def factory(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **arguments: Any
+    ) -> asyncio.Task[Any]:
+        made.append(coroutine.__name__)
+        return asyncio.Task(coroutine, loop=loop, **arguments)
+
+    async def mine() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(factory)
+        async with remuda.Runtime(workers=2):
+            ours = loop.get_task_factory()
+            async with remuda.Runtime(workers=1):
+                await asyncio.create_task(mine())
+            assert loop.get_task_factory() is ours
+            await asyncio.create_task(mine(), context=contextvars.copy_context())
+        assert loop.get_task_factory() is factory
+        loop.set_task_factory(None)
+        async with remuda.Runtime(workers=2):
+            await asyncio.create_task(mine())
+        assert loop.get_task_factory() is None
+
+    asyncio.run(main())
+    assert made.count("mine") == 2
 
 
 @in_runtime(workers=2)

@@ -21,9 +21,10 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
+from remuda._kernel import current_agent
 from remuda.errors import WorkerFailed
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Workers:
         self._home = home
         self._loop_factory = loop_factory
         self._lost = lost
+        self._factory: _TaskFactory | None = None
         self._threads: list[_Worker] = []
         self._lock = threading.Lock()
         self._leaving = False
@@ -70,6 +72,7 @@ class Workers:
         Raises:
             WorkerFailed: A thread could not be started, or has no event loop. No thread is left then.
         """
+        self._factory = _stay_with_tasks(self._home)
         try:
             started = [self._start(index) for index in range(1, count)]
             for worker in started:
@@ -116,6 +119,10 @@ class Workers:
         for worker in self._leave():
             await asyncio.wrap_future(worker.ended)
             worker.join()
+        factory, self._factory = self._factory, None
+        still_ours = factory is not None and self._home.get_task_factory() is factory
+        if factory is not None and still_ours:  # another that was set since may call ours
+            self._home.set_task_factory(factory.before)
         _all.discard(self)
 
     def stop_at_exit(self) -> None:
@@ -171,6 +178,7 @@ class _Worker(threading.Thread):
             loop = runner.get_loop()
             if not isinstance(loop, asyncio.AbstractEventLoop):
                 raise TypeError(f"expected an event loop, got {loop!r}")
+            _stay_with_tasks(loop)
             self._loop = loop
         except BaseException as error:
             failed = WorkerFailed(
@@ -223,6 +231,41 @@ class _Worker(threading.Thread):
             self.joined.set_result(None)
         if not self._told.is_set():
             await self._left.wait()
+
+
+class _TaskFactory:
+    """Makes tasks as a loop did before, and has the agent that asks for one stay with that loop.
+
+    The agent may wait for messages first: it would be found in another loop when it comes to await its task.
+    """
+
+    def __init__(self, before: Callable[..., Any] | None) -> None:
+        self.before = before
+
+    def __call__(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Any, **arguments: Any
+    ) -> asyncio.Future[Any]:
+        agent = current_agent()
+        if agent is not None:
+            agent._stay()
+        make = self.before or _make_task
+        return cast("asyncio.Future[Any]", make(loop, coroutine, **arguments))
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Any, **arguments: Any
+) -> asyncio.Task[Any]:
+    return asyncio.Task(coroutine, loop=loop, **arguments)
+
+
+def _stay_with_tasks(loop: asyncio.AbstractEventLoop) -> _TaskFactory | None:
+    """Has agents that make tasks in a loop stay with it. Needed where they could be run by another."""
+    try:
+        factory = _TaskFactory(loop.get_task_factory())
+        loop.set_task_factory(factory)
+    except NotImplementedError:
+        return None  # it makes its tasks as it likes
+    return factory
 
 
 def _raise(error: BaseException) -> None:

@@ -307,16 +307,21 @@ impl AgentRef {
         Ok(())
     }
 
-    /// The number of calls of `cancel` that `uncancel` has not taken back.
-    ///
-    /// asyncio's timeouts and task groups ask for it when they begin, and bind themselves to the loop that runs: an agent
-    /// that asks it of itself stays there too.
-    fn cancelling(slf: &Bound<'_, Self>) -> u32 {
+    /// Has an agent that runs stay with this worker, where it has begun something. Of any other nothing is asked.
+    fn _stay(slf: &Bound<'_, Self>) {
         if current::run_of(slf).is_some()
             && let Some(machine) = current::machine()
         {
             slf.get().affinity.pin(machine.index);
         }
+    }
+
+    /// The number of calls of `cancel` that `uncancel` has not taken back.
+    ///
+    /// asyncio's timeouts ask for it when they begin, and bind themselves to the loop that runs: an agent that asks it of
+    /// itself stays there too.
+    fn cancelling(slf: &Bound<'_, Self>) -> u32 {
+        Self::_stay(slf);
         slf.get().shared.lock().extra.as_ref().map_or(0, |extra| extra.cancel_requests)
     }
 

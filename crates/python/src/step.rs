@@ -340,8 +340,13 @@ fn wait_for_future(agent: &Bound<'_, AgentRef>, machine: &Machine, future: &Boun
         && !get_loop.call0()?.is(&place.event_loop)
     {
         let name = AgentRef::display(agent);
+        let remedy = if agent.get().runtime.get().many.load(Ordering::Relaxed) {
+            "; one that begins something in its worker's loop, and then waits for a message, is to be spawned with pinned=True"
+        } else {
+            ""
+        };
         return Err(PyRuntimeError::new_err(format!(
-            "agent {name} got future {future:?} attached to a different loop"
+            "agent {name} got future {future:?} attached to a different loop{remedy}"
         )));
     }
     future.setattr(intern!(py, "_asyncio_future_blocking"), false)?;
