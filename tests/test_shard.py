@@ -6,6 +6,8 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -215,10 +217,13 @@ def test_lone_surrogates_are_refused() -> None:
         (["a"], {"weights": [math.nan]}, ValueError),
         (["a"], {"weights": [math.inf]}, ValueError),
         (["a"], {"weights": [1, 2]}, ValueError),
-        (["a", "b"], {"weights": {"a": 1}}, KeyError),
+        (["a", "b"], {"weights": {"a": 1}}, ValueError),
+        (["a", "b"], {"weights": {"a": 1, "c": 1}}, KeyError),
+        (["a"], {"weights": {"a": 1, "b": 1}}, ValueError),
         (["a", "b"], {"weights": [1e6, 1e6]}, ValueError),
         (["a"], {"replicas": 2}, ValueError),
         (["a"], {"replicas": 0}, ValueError),
+        (["a"], {"replicas": -1}, ValueError),
         (["a"], {"load_factor": 1}, ValueError),
     ],
 )
@@ -239,7 +244,7 @@ def test_bad_changes_leave_all_as_it_was() -> None:
         cities.remove("a")
     with pytest.raises(ValueError, match="weight"):
         cities.add("c", 0)
-    for count in (0, 3):
+    for count in (-1, 0, 3):
         with pytest.raises(ValueError, match="count"):
             cities.owners("key", count)
     assert cities == ShardMap(["a", "b"], replicas=2)
@@ -248,6 +253,41 @@ def test_bad_changes_leave_all_as_it_was() -> None:
             shard("key", wrong)
     with pytest.raises(ValueError, match="at least one"):
         shard("key", [])
+
+
+def test_threads_change_a_map_at_the_same_time() -> None:
+    """No shard that a thread adds or removes, and no assignment, is lost to those of other threads."""
+    shared: ShardMap[str] = ShardMap(["base"], load_factor=100)
+    begin = threading.Barrier(4)
+    assigned: list[str] = []
+
+    def change(name: int) -> None:
+        begin.wait(20)
+        for number in range(10):
+            shared.add(f"{name}-{number}")
+            assigned.append(shared.assign(f"{name} {number}"))
+        for number in range(0, 10, 2):
+            shared.remove(f"{name}-{number}")
+
+    threads = [threading.Thread(target=change, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    left = {f"{name}-{number}" for name in range(4) for number in range(1, 10, 2)} | {"base"}
+    assert set(shared) == left
+    assert shared == ShardMap(left, load_factor=100)
+    kept = Counter(name for name in assigned if name in left)
+    assert shared.loads() == {name: kept[name] for name in left}
+
+
+def test_maps_are_equal_if_they_do_the_same() -> None:
+    """The order of shards means nothing; their weights, the replicas and the load factor do."""
+    assert ShardMap(["a", "b"]) == ShardMap(["b", "a"])
+    assert ShardMap(["a", "b"]) != ShardMap(["a", "b"], weights=[1, 2])
+    assert ShardMap(["a", "b"]) != ShardMap(["a", "b"], replicas=2)
+    assert ShardMap(["a", "b"]) != ShardMap(["a", "b"], load_factor=2)
+    assert ShardMap(["a"]) != "a"
 
 
 @testing.deterministic(seed=1)

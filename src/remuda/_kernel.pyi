@@ -448,6 +448,7 @@ class ShardMap(Generic[_T]):
         load_factor: How many times its fair part of all assignments `assign` gives to a shard, at most.
 
     Raises:
+        KeyError: A shard is not in the mapping of weights.
         TypeError: A shard is something else.
         ValueError: There is no shard, the same one twice, or fewer than replicas; a weight is not positive, or there
             are not as many as shards; the load factor is not above 1.

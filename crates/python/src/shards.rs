@@ -1,5 +1,7 @@
 //! `ShardMap`: which of several shards a key belongs to, by the kernel's ring, and how loaded each is.
 
+use std::collections::{HashMap, HashSet};
+
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -84,10 +86,12 @@ struct State {
     shards: Vec<Shard>,
     ring: Ring,
     loads: u64,
+    /// Of how many changes of the shards it has come.
+    version: u64,
 }
 
 impl State {
-    fn new(shards: Vec<Shard>) -> PyResult<Self> {
+    fn new(py: Python<'_>, shards: Vec<Shard>) -> PyResult<Self> {
         if shards.is_empty() {
             return Err(PyValueError::new_err("expected at least one shard, got none"));
         }
@@ -100,8 +104,9 @@ impl State {
             )));
         }
         let owners: Vec<_> = shards.iter().map(|shard| (shard.identity.clone(), shard.weight)).collect();
-        let loads = shards.iter().map(|shard| shard.load).sum();
-        Ok(Self { ring: Ring::new(&owners), shards, loads })
+        // A thousand shards take tens of milliseconds: nobody else has to wait for them.
+        let ring = py.detach(|| Ring::new(&owners));
+        Ok(Self { ring, shards, loads: 0, version: 0 })
     }
 
     fn place(&self, identity: &[u8]) -> Option<usize> {
@@ -127,6 +132,10 @@ pub struct ShardMap {
     load_factor: f64,
 }
 
+fn not_there(shard: &Bound<'_, PyAny>) -> PyErr {
+    PyKeyError::new_err(format!("expected a shard of this map, got {shard:?}"))
+}
+
 fn already_there(shard: &Bound<'_, PyAny>) -> PyErr {
     PyValueError::new_err(format!("expected each shard once, got {shard:?} twice"))
 }
@@ -136,20 +145,8 @@ impl ShardMap {
         with_bytes(key, "a key", hash)
     }
 
-    fn find(&self, shard: &Bound<'_, PyAny>) -> PyResult<(usize, Vec<u8>)> {
-        let identity = Shard::identify(shard)?;
-        let place = self.state.lock().place(&identity);
-        let place = place.ok_or_else(|| PyKeyError::new_err(format!("expected a shard of this map, got {shard:?}")))?;
-        Ok((place, identity))
-    }
-
-    /// Puts other shards in the place of those that are there; returns what is to be dropped.
-    fn replace(&self, shards: Vec<Shard>) -> PyResult<State> {
-        let fresh = State::new(shards)?;
-        Ok(std::mem::replace(&mut *self.state.lock(), fresh))
-    }
-
-    fn copies(&self, py: Python<'_>) -> Vec<Shard> {
+    /// The shards as they are now, and the version that they are.
+    fn copies(&self, py: Python<'_>) -> (Vec<Shard>, u64) {
         let state = self.state.lock();
         let copy = |shard: &Shard| Shard {
             object: shard.object.clone_ref(py),
@@ -157,7 +154,30 @@ impl ShardMap {
             weight: shard.weight,
             load: shard.load,
         };
-        state.shards.iter().map(copy).collect()
+        (state.shards.iter().map(copy).collect(), state.version)
+    }
+
+    /// Puts other shards in the place of those that are there; returns what is to be dropped.
+    ///
+    /// The ring is built outside of the lock. `change` is asked again if somebody else has changed the shards meanwhile.
+    fn replace(&self, py: Python<'_>, change: impl Fn(&mut Vec<Shard>) -> PyResult<()>) -> PyResult<State> {
+        loop {
+            let (mut shards, version) = self.copies(py);
+            change(&mut shards)?;
+            let mut fresh = State::new(py, shards)?;
+            let mut state = self.state.lock();
+            if state.version == version {
+                // What was assigned and released while the ring was built counts.
+                let loads: HashMap<&[u8], u64> =
+                    state.shards.iter().map(|shard| (shard.identity.as_slice(), shard.load)).collect();
+                for shard in &mut fresh.shards {
+                    shard.load = loads.get(shard.identity.as_slice()).copied().unwrap_or(0);
+                }
+                fresh.loads = fresh.shards.iter().map(|shard| shard.load).sum();
+                fresh.version = version + 1;
+                return Ok(std::mem::replace(&mut *state, fresh));
+            }
+        }
     }
 
     fn weights(&self) -> Vec<f64> {
@@ -185,9 +205,10 @@ impl ShardMap {
     fn new(
         shards: &Bound<'_, PyAny>,
         weights: Option<&Bound<'_, PyAny>>,
-        replicas: usize,
+        replicas: i64,
         load_factor: f64,
     ) -> PyResult<Self> {
+        let py = shards.py();
         let objects: Vec<Bound<'_, PyAny>> = shards.try_iter()?.collect::<PyResult<_>>()?;
         if shards.is_instance_of::<PyString>() || shards.is_instance_of::<PyBytes>() {
             return Err(PyTypeError::new_err("expected several shards, got one text: put it into a list"));
@@ -195,9 +216,10 @@ impl ShardMap {
         let weights: Vec<f64> = match weights {
             None => vec![1.0; objects.len()],
             Some(given) => match given.cast::<PyMapping>() {
-                Ok(mapping) => {
+                Ok(mapping) if mapping.len()? == objects.len() => {
                     objects.iter().map(|shard| mapping.get_item(shard)?.extract()).collect::<PyResult<_>>()?
                 }
+                Ok(mapping) => vec![1.0; mapping.len()?], // refused below
                 Err(_) => given.try_iter()?.map(|weight| weight?.extract()).collect::<PyResult<_>>()?,
             },
         };
@@ -205,7 +227,8 @@ impl ShardMap {
             let text = format!("expected a weight for each of {} shards, got {}", objects.len(), weights.len());
             return Err(PyValueError::new_err(text));
         }
-        if replicas == 0 || (!objects.is_empty() && replicas > objects.len()) {
+        let copies = usize::try_from(replicas).unwrap_or(0);
+        if copies == 0 || (!objects.is_empty() && copies > objects.len()) {
             let text = format!("expected 1 <= replicas <= {} (shards), got {replicas}", objects.len());
             return Err(PyValueError::new_err(text));
         }
@@ -213,7 +236,7 @@ impl ShardMap {
             return Err(PyValueError::new_err(format!("expected load_factor > 1, got {load_factor}")));
         }
         let mut made: Vec<Shard> = Vec::with_capacity(objects.len());
-        let mut seen = std::collections::HashSet::with_capacity(objects.len());
+        let mut seen = HashSet::with_capacity(objects.len());
         for (shard, weight) in objects.iter().zip(weights) {
             let fresh = Shard::new(shard, weight)?;
             if !seen.insert(fresh.identity.clone()) {
@@ -221,7 +244,7 @@ impl ShardMap {
             }
             made.push(fresh);
         }
-        Ok(Self { state: Guarded::new(State::new(made)?), replicas, load_factor })
+        Ok(Self { state: Guarded::new(State::new(py, made)?), replicas: copies, load_factor })
     }
 
     /// The shard that a key belongs to.
@@ -239,16 +262,17 @@ impl ShardMap {
 
     /// The shards that keep copies of what belongs to a key.
     #[pyo3(signature = (key, /, count = None))]
-    fn owners<'py>(&self, key: &Bound<'py, PyAny>, count: Option<usize>) -> PyResult<Bound<'py, PyTuple>> {
+    fn owners<'py>(&self, key: &Bound<'py, PyAny>, count: Option<i64>) -> PyResult<Bound<'py, PyTuple>> {
         let hash = Self::hash_of(key)?;
-        let count = count.unwrap_or(self.replicas);
+        let wanted = count.map_or(self.replicas, |count| usize::try_from(count).unwrap_or(0));
         let owners: Vec<_> = {
             let state = self.state.lock();
-            if count == 0 || count > state.shards.len() {
-                let text = format!("expected 1 <= count <= {} (shards), got {count}", state.shards.len());
-                return Err(PyValueError::new_err(text));
+            if wanted == 0 || wanted > state.shards.len() {
+                let most = state.shards.len();
+                let got = count.unwrap_or(wanted as i64);
+                return Err(PyValueError::new_err(format!("expected 1 <= count <= {most} (shards), got {got}")));
             }
-            let found = state.ring.successors(hash).take(count);
+            let found = state.ring.successors(hash).take(wanted);
             found.map(|owner| state.shards[owner as usize].object.clone_ref(key.py())).collect()
         };
         PyTuple::new(key.py(), owners)
@@ -257,14 +281,17 @@ impl ShardMap {
     /// Adds a shard; returns the part of all keys that are its own from now on.
     #[pyo3(signature = (shard, /, weight = 1.0))]
     fn add(&self, shard: &Bound<'_, PyAny>, weight: f64) -> PyResult<f64> {
-        let fresh = Shard::new(shard, weight)?;
-        let mut shards = self.copies(shard.py());
-        if shards.iter().any(|other| other.identity == fresh.identity) {
-            return Err(already_there(shard));
-        }
-        let identity = fresh.identity.clone();
-        shards.push(fresh);
-        drop(self.replace(shards)?);
+        let py = shard.py();
+        let Shard { identity, .. } = Shard::new(shard, weight)?;
+        let old = self.replace(py, |shards| {
+            if shards.iter().any(|other| other.identity == identity) {
+                return Err(already_there(shard));
+            }
+            let object = shard.clone().unbind();
+            shards.push(Shard { object, identity: identity.clone(), weight, load: 0 });
+            Ok(())
+        })?;
+        drop(old);
         let state = self.state.lock();
         Ok(state.place(&identity).map_or(0.0, |place| state.ring.shares()[place]))
     }
@@ -272,13 +299,16 @@ impl ShardMap {
     /// Removes a shard; returns the part of all keys that were its own, and are others' from now on.
     #[pyo3(signature = (shard, /))]
     fn remove(&self, shard: &Bound<'_, PyAny>) -> PyResult<f64> {
-        let (_, identity) = self.find(shard)?;
-        let left = self.copies(shard.py()).into_iter().filter(|other| other.identity != identity).collect::<Vec<_>>();
-        if left.len() < self.replicas {
-            let text = format!("expected at least {} shards to stay, for as many replicas", self.replicas);
-            return Err(PyValueError::new_err(text));
-        }
-        let old = self.replace(left)?;
+        let identity = Shard::identify(shard)?;
+        let old = self.replace(shard.py(), |shards| {
+            let place = shards.iter().position(|other| other.identity == identity);
+            shards.remove(place.ok_or_else(|| not_there(shard))?);
+            if shards.len() < self.replicas {
+                let text = format!("expected at least {} shards to stay, for as many replicas", self.replicas);
+                return Err(PyValueError::new_err(text));
+            }
+            Ok(())
+        })?;
         Ok(old.place(&identity).map_or(0.0, |place| old.ring.shares()[place]))
     }
 
@@ -303,16 +333,19 @@ impl ShardMap {
     /// Takes one assignment back.
     #[pyo3(signature = (shard, /))]
     fn release(&self, shard: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (_, identity) = self.find(shard)?;
-        let mut state = self.state.lock();
-        if let Some(place) = state.place(&identity)
-            && state.shards[place].load > 0
+        let identity = Shard::identify(shard)?;
         {
-            state.shards[place].load -= 1;
-            state.loads -= 1;
-            return Ok(());
+            let mut state = self.state.lock();
+            match state.place(&identity) {
+                None => return Err(not_there(shard)),
+                Some(place) if state.shards[place].load > 0 => {
+                    state.shards[place].load -= 1;
+                    state.loads -= 1;
+                    return Ok(());
+                }
+                Some(_) => {}
+            }
         }
-        drop(state);
         Err(PyValueError::new_err(format!("expected a shard that something is assigned to, got {shard:?}")))
     }
 
@@ -344,7 +377,7 @@ impl ShardMap {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let shards: Vec<_> = self.copies(py).into_iter().map(|shard| shard.object).collect();
+        let shards: Vec<_> = self.copies(py).0.into_iter().map(|shard| shard.object).collect();
         Ok(PyTuple::new(py, shards)?.try_iter()?.into_any())
     }
 
@@ -358,7 +391,10 @@ impl ShardMap {
             all.sort();
             all
         };
-        self.replicas == other.get().replicas && sorted(self) == sorted(other.get())
+        let other_factor = other.get().load_factor;
+        self.replicas == other.get().replicas
+            && self.load_factor.to_bits() == other_factor.to_bits()
+            && sorted(self) == sorted(other.get())
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
@@ -368,7 +404,7 @@ impl ShardMap {
         keywords.set_item("weights", this.weights())?;
         keywords.set_item("replicas", this.replicas)?;
         keywords.set_item("load_factor", this.load_factor)?;
-        let shards: Vec<_> = this.copies(py).into_iter().map(|shard| shard.object).collect();
+        let shards: Vec<_> = this.copies(py).0.into_iter().map(|shard| shard.object).collect();
         let partial = py.import("functools")?.getattr("partial")?;
         let make = partial.call((slf.get_type(),), Some(&keywords))?;
         (make, (PyTuple::new(py, shards)?,)).into_pyobject(py)

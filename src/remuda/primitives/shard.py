@@ -47,7 +47,7 @@ def shard(key: str | bytes | int, shards: Iterable[S] | ShardMap[S]) -> S:
     return found[places[shard_map.owner(key)]]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)  # a map of a thousand shards is 32 MB
 def _map_of(
     names: tuple[object, ...], _types: tuple[type, ...]
 ) -> tuple[ShardMap[object], dict[object, int]]:
