@@ -165,21 +165,20 @@ async def _ask(
     began = world.now()
     group = tuple(world.members)
     threshold = world.settings.threshold
-    reached = False
-    result: QuorumResult[Any] | None = None
+
+    def put_down(result: QuorumResult[Any], *, reached: bool) -> None:
+        marks = _marks(group, result)
+        told = Round(began, world.now(), index, slot, ballot, phase, reached, marks)
+        world.history.rounds.append(told)
+
     try:
         result = await remuda.quorum(
             group, threshold, question, timeout=_PATIENCE, key=kind_of, epoch=ballot
         )
-        reached = True
     except QuorumNotReached as error:
-        result = error.result
+        put_down(error.result, reached=False)
         raise
-    finally:
-        if result is not None:
-            ended, marks = world.now(), _marks(group, result)
-            told = Round(began, ended, index, slot, ballot, phase, reached, marks)
-            world.history.rounds.append(told)
+    put_down(result, reached=True)
     return result
 
 
