@@ -133,7 +133,7 @@ Tracked = Ref
 
 @register_handle
 class Trn(_Owned[T]):
-    """A mutable object that only its owner writes, and that will be a val: `val(trn)`, or `share()`, freezes it."""
+    """A mutable object that only its owner writes, and that will be a val: `share()` freezes it."""
 
     __slots__ = ("_gone",)
     _called = "trn"
@@ -196,16 +196,24 @@ class Trn(_Owned[T]):
 class Box(Generic[T_co]):
     """A view of an object for reading: attributes, items, length, iteration; what is mutable comes as a box again.
 
-    Methods can't be called through it, because nobody knows what they change.
+    An iso in it comes as a tag: only who may change the object can take the iso out. Methods can't be called through
+    it, because nobody knows what they change.
 
     Args:
         value: The object.
+
+    Raises:
+        TypeError: It is a handle: `box(x)` makes a view of what is in a ref, trn or val.
     """
 
     __slots__ = ("__weakref__", "_object", "_owner")
     _object: Any
 
     def __init__(self, value: T_co, /) -> None:
+        if is_handle(value):
+            raise TypeError(
+                f"expected a bare object for box, got a handle of type {type(value).__name__}"
+            )
         object.__setattr__(self, "_owner", _Owner())
         object.__setattr__(self, "_object", value)
 
@@ -272,6 +280,11 @@ class Box(Generic[T_co]):
 
 
 def _viewed(value: Any) -> Any:
+    """What is read through a box: never a way to change, or to take out, what is in it."""
+    if isinstance(value, _kernel.Iso):
+        return _kernel.Tag(value.value)
+    if isinstance(value, Trn | Ref):
+        return Box(value.value)
     return value if _kernel.is_sendable(value) or isinstance(value, Box) else Box(value)
 
 
@@ -286,9 +299,11 @@ def trn(value: T, /) -> Trn[T]:
 
 
 @overload
-def box(value: Trn[T] | Ref[T], /) -> Box[T]: ...
+def box(value: Trn[T] | Ref[T] | _kernel.Val[T] | Box[T], /) -> Box[T]: ...
 @overload
 def box(value: T, /) -> Box[T]: ...
 def box(value: Any, /) -> Box[Any]:
-    """A view of an object for reading: see `Box`."""
-    return Box(value.value if isinstance(value, Trn | Ref) else value)
+    """A view for reading of an object, or of what a ref, trn, val or another box has: see `Box`."""
+    if isinstance(value, Box):
+        return Box(value._seen())
+    return Box(value.value if isinstance(value, Trn | Ref | _kernel.Val) else value)
