@@ -503,3 +503,25 @@ def test_a_stopped_runtime_is_freed() -> None:
     gone = asyncio.run(main())
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
+
+
+def test_an_agent_that_the_collector_ends_has_not_failed(caplog: pytest.LogCaptureFixture) -> None:
+    """An agent that only its own last request still refers to ends well, whenever the garbage collector comes by."""
+
+    async def double(mailbox: remuda.Mailbox[Any]) -> None:
+        async for request in mailbox:
+            request.reply(2 * request.message)
+
+    async def main() -> int:
+        async with remuda.Runtime(workers=1) as runtime:
+            answer: int = await runtime.spawn(double).ask(21)
+            return answer
+
+    before = gc.get_threshold()
+    try:
+        for threshold in range(1, 100):
+            gc.set_threshold(threshold)
+            assert remuda.run(main()) == 42
+    finally:
+        gc.set_threshold(*before)
+    assert not caplog.records

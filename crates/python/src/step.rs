@@ -240,8 +240,21 @@ fn resume(agent: &Bound<'_, AgentRef>, coroutine: &Bound<'_, PyAny>, signals: u8
         ffi::PySendResult::PYGEN_NEXT => Step::Yielded(unsafe { Bound::from_owned_ptr(py, result) }.unbind()),
         // SAFETY: as above.
         ffi::PySendResult::PYGEN_RETURN => Step::Returned(unsafe { Bound::from_owned_ptr(py, result) }.unbind()),
-        ffi::PySendResult::PYGEN_ERROR => Step::Raised(PyErr::fetch(py)),
+        ffi::PySendResult::PYGEN_ERROR => raised(py, PyErr::fetch(py)),
     }
+}
+
+/// What it means that a coroutine was resumed and an error came.
+///
+/// An agent that nobody can reach but itself is found by the garbage collector, which closes the coroutine: whatever is
+/// in it has been cleaned up, and the agent has ended as one does whose last reference goes. If it is run once more, the
+/// coroutine refuses to be resumed; that error alone has passed through no frame.
+#[cold]
+fn raised(py: Python<'_>, error: PyErr) -> Step {
+    if error.is_instance_of::<PyRuntimeError>(py) && error.traceback(py).is_none() {
+        return Step::Returned(py.None());
+    }
+    Step::Raised(error)
 }
 
 #[cold]
@@ -254,7 +267,7 @@ fn throw(coroutine: &Bound<'_, PyAny>, error: PyErr) -> Step {
                 Ok(value) => Step::Returned(value.unbind()),
                 Err(error) => Step::Raised(error),
             },
-            Err(_) => Step::Raised(raised),
+            Err(_) => self::raised(py, raised),
         },
     }
 }
