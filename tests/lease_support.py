@@ -74,7 +74,8 @@ def on_a_store(test: Callable[..., Coroutine[Any, Any, None]]) -> Any:
 async def left_behind(manager: Any) -> list[str]:
     """What a manager, or its store, still keeps of leases and waiters; tokens are kept for ever."""
     if not hasattr(manager, "_clients"):
-        return [*manager._held, *manager._queues, *itertools.chain(*manager._agents.values())]
+        held = [lease.resource for lease in manager._table.held()]
+        return [*held, *manager._queues, *itertools.chain(*manager._agents.values())]
     keys = await manager._client().keys(f"{manager._namespace}:*")
     return [key for key in keys if not key.endswith(":token")]
 

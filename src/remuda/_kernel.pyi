@@ -48,7 +48,9 @@ __all__ = [
     "Completion",
     "FrozenDict",
     "Future",
+    "Holding",
     "Iso",
+    "LeaseTable",
     "Mailbox",
     "Receive",
     "Receiver",
@@ -87,6 +89,7 @@ _A2 = TypeVar("_A2")
 _A3 = TypeVar("_A3")
 _D = TypeVar("_D")
 _H = TypeVar("_H", bound=Hashable)
+_Held = TypeVar("_Held", bound=Holding)
 _K = TypeVar("_K")
 _K2 = TypeVar("_K2")
 _M = TypeVar("_M")
@@ -1512,6 +1515,57 @@ def is_sendable(value: object, /) -> bool:
         >>> remuda.is_sendable((1, "two")), remuda.is_sendable((1, ["two"]))
         (True, False)
     """
+
+@disjoint_base
+class Holding:
+    """What a lease in memory is to its table."""
+
+    _expires: float
+    _released: bool
+    _resource: str
+    _token: int
+    _ttl: float
+
+    def __new__(cls, table: LeaseTable[Any], resource: str, ttl: float) -> Self: ...
+    @property
+    def remaining(self) -> float:
+        """The seconds until it expires; 0 if it has expired, or was released."""
+
+    @property
+    def expired(self) -> bool:
+        """Whether it is no longer held: its time is over, or it was released."""
+
+    def _give_back(self) -> bool:
+        """Gives the resource back; false, and nothing is done, if somebody awaits it, or the time is over."""
+
+@final
+class LeaseTable(Generic[_Held]):
+    """What is leased, of one manager in memory."""
+
+    def __new__(cls, clock: Callable[[], float], kind: type[_Held]) -> Self: ...
+    def lease(self, resource: str, ttl: float) -> _Held:
+        """Makes a lease that holds nothing yet."""
+
+    def take(self, resource: str, ttl: float) -> _Held | None:
+        """Takes a resource; None if somebody has it, or the table is closed."""
+
+    def holder(self, resource: str) -> _Held | None:
+        """Who holds the resource."""
+
+    def take_or_await(self, lease: _Held) -> _Held:
+        """Marks the holder as awaited, and returns it; a free resource is taken by the lease, which is returned."""
+
+    def hand_over(self, lease: _Held, now: float) -> None:
+        """Gives the resource to a lease, whoever holds it. It counts as awaited."""
+
+    def end(self, lease: _Held) -> bool:
+        """Ends a holding; false if it had ended."""
+
+    def held(self) -> list[_Held]:
+        """What is held."""
+
+    def close(self) -> list[_Held]:
+        """Nothing can be taken any more; returns what was held."""
 
 def _members(agents: Iterable[AgentRef[_M]], /) -> tuple[AgentRef[_M], ...]: ...
 def _shareable(message: Any, agent: AgentRef[Any], /) -> Any: ...

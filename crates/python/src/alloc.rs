@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use pyo3::pyclass::boolean_struct::True;
+use pyo3::types::PyType;
 use pyo3::{PyClass, ffi, prelude::*};
 
 #[cfg(not(Py_GIL_DISABLED))]
@@ -196,6 +197,29 @@ fn disown<T>(object: &Bound<'_, T>) {
     }
 }
 
+/// Makes an object of a subclass that Python code has defined, the first one by `make`, which calls that class. Only one
+/// subclass of a class is made faster, the first that is asked for; its `__init__` is not called, and its slots are empty.
+#[inline]
+pub fn new_of<'py, T: Allocated>(
+    class: &Bound<'py, PyType>,
+    mut value: T,
+    make: impl FnOnce(&T) -> PyResult<Bound<'py, T>>,
+) -> PyResult<Bound<'py, T>> {
+    if T::layout().class() == class.as_type_ptr() {
+        match try_new(class.py(), value) {
+            Ok(object) => return Ok(object),
+            Err(back) => value = back,
+        }
+    }
+    let object = make(&value)?;
+    // SAFETY: the class of a living object.
+    let is_fixed = unsafe { (*class.as_type_ptr()).tp_dictoffset == 0 && (*class.as_type_ptr()).tp_itemsize == 0 };
+    if is_fixed && T::layout().class().is_null() {
+        learn(&object);
+    }
+    Ok(object)
+}
+
 /// Makes an object, or hands the value back: it is the first of its class, or there is no memory.
 #[inline]
 pub fn try_new<T: Allocated>(py: Python<'_>, value: T) -> Result<Bound<'_, T>, T> {
@@ -204,8 +228,8 @@ pub fn try_new<T: Allocated>(py: Python<'_>, value: T) -> Result<Bound<'_, T>, T
         return Err(value);
     }
     let offset = T::layout().offset.load(Ordering::Relaxed);
-    // SAFETY: `learn` has seen a complete object of this class, which is final and of fixed size. The memory is that of
-    // a new object; all of it that is not ours (weak references) starts as zero, and the value is written before
+    // SAFETY: `learn` has seen a complete object of this class, which is of fixed size. The memory is that of a new
+    // object; all of it that is not ours (weak references, slots) starts as zero, and the value is written before
     // anybody, the collector included, can see the object.
     unsafe {
         let collected = ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC) != 0;

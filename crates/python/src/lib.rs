@@ -48,6 +48,7 @@ mod handles;
 mod hot;
 mod interop;
 mod isolation;
+mod leases;
 mod lifetime;
 mod load;
 mod machine;
@@ -91,6 +92,8 @@ mod _kernel {
     use crate::handles::{Iso, Tag, Unchecked, Val, consume, iso, unchecked, val};
     #[pymodule_export]
     use crate::isolation::prove_isolated;
+    #[pymodule_export]
+    use crate::leases::{Holding, LeaseTable};
     #[pymodule_export]
     use crate::mailbox::{Mailbox, Receive};
     #[pymodule_export]

@@ -31,16 +31,7 @@ class Lease:
     Any task, agent or thread may renew and release it.
     """
 
-    __slots__ = (
-        "_agent",
-        "_clock",
-        "_expires",
-        "_released",
-        "_resource",
-        "_token",
-        "_ttl",
-        "_watch",
-    )
+    __slots__ = ()  # those of the stores' leases have them
 
     _agent: int
     """The number of the agent that it is released with, or 0. (A reference to the agent would keep it alive.)"""

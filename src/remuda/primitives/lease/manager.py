@@ -154,22 +154,17 @@ class LeaseManager:
 
     def _tie(self, lease: Lease, agent: AgentRef[Any]) -> None:
         """Has the lease released when the agent ends."""
-        number = agent.id
-        lease._agent = number
-        with self._lock:
-            leases = self._agents.get(number)
-            is_first = leases is None
-            if leases is None:
-                leases = self._agents[number] = {}
-            leases[lease] = None
-        if is_first:
+        # No lock: an agent does this itself, one at a time, and has not ended while it does.
+        leases = self._agents.get(lease._agent)
+        if leases is None:
+            leases = self._agents[lease._agent] = {}
             agent.add_done_callback(_AgentEnded(self))
+        leases[lease] = None
 
     def _untie(self, lease: Lease) -> None:
-        with self._lock:
-            leases = self._agents.get(lease._agent)
-            if leases is not None:
-                leases.pop(lease, None)
+        leases = self._agents.get(lease._agent)
+        if leases is not None:
+            leases.pop(lease, None)
 
 
 class _AgentEnded:
@@ -183,9 +178,7 @@ class _AgentEnded:
     def __call__(self, agent: AgentRef[Any]) -> None:
         manager = self._manager()
         if manager is not None:
-            with manager._lock:
-                leases = list(manager._agents.pop(agent.id, ()))
-            manager._agent_ended(leases)
+            manager._agent_ended(list(manager._agents.pop(agent.id, ())))
 
 
 def closed() -> StoreUnavailable:

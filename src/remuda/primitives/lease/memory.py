@@ -1,15 +1,18 @@
 """Leases in memory, for one process.
 
-What is held is in `_held`, and who waits in `_queues`; both are guarded by one lock, which is held for a few dictionary
-operations and never while somebody waits. A resource that is neither held nor waited for leaves nothing behind: tokens
-come from one counter for all resources.
+Who holds what is in a table of the kernel's: a resource that is free is taken there, and one that nobody waits for is
+given back there. All else is done here, under a lock of the manager's, which is held for a few dictionary operations
+and never while somebody waits. Who waits is in `_queues`; the holder for whom somebody waits is marked in the table,
+and so comes here when it gives back. A resource that is neither held nor waited for leaves nothing behind: tokens come
+from one counter for all resources.
 
 Expiry needs no timer as long as nobody cares. Whoever asks for a resource looks at the clock, and so does the one who
 waits first in line: it has a timer for the holder's end. Timers live in the loops of those who set them, so that a loop
 that ends takes only its own waiters along. The steps of a hand-over, all under the lock:
 
-1. The holder leaves `_held`, because it released the lease or its time is over.
-2. The first of the queue leaves it and becomes the holder: its token is drawn and its time begins.
+1. The holder has released the lease or its time is over.
+2. The first of the queue leaves it and takes the holder's place in the table, in one step, so that nobody can come
+   between: its token is drawn and its time begins.
 3. Its loop is told to wake it. If that loop is closed, the next one is taken.
 
 A waiter that is cancelled between 2 and its waking up is a holder already, and hands over.
@@ -21,8 +24,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
 
-from remuda._kernel import current_agent
+from remuda._kernel import Holding, LeaseTable, current_agent
 from remuda.errors import LeaseHeld
 from remuda.primitives.lease.lease import Lease, check_request, check_ttl, lost
 from remuda.primitives.lease.manager import LeaseManager, closed
@@ -31,16 +35,16 @@ from remuda.primitives.lease.watch import Watch
 __all__ = ["MemoryLease", "MemoryLeaseManager"]
 
 
-_new = object.__new__
-"""An object without its `__init__`, which would take as long again."""
-
-
-class MemoryLease(Lease):
+class MemoryLease(Holding, Lease):
     """A lease of a `MemoryLeaseManager`."""
 
-    __slots__ = ("_manager",)
+    __slots__ = ("_agent", "_manager", "_watch")
 
     _manager: MemoryLeaseManager
+
+    @property
+    def _clock(self) -> Callable[[], float]:  # type: ignore[override]  # to store it for each would take time
+        return self._manager._clock
 
     async def renew(self, ttl: float | None = None) -> None:
         """As `Lease.renew` says."""
@@ -50,12 +54,12 @@ class MemoryLease(Lease):
         manager = self._manager
         with manager._lock:
             now = self._clock()
-            if manager._held.get(self._resource) is not self or now >= self._expires:
+            if manager._table.holder(self._resource) is not self or now >= self._expires:
                 raise lost(self)
             self._ttl = ttl
             self._expires = now + ttl
             # A shorter time than before must also end in time.
-            manager._settle(self._resource, now)
+            manager._settle(self._resource)
         if self._watch is not None:
             self._watch.rearm()
 
@@ -63,36 +67,35 @@ class MemoryLease(Lease):
         manager = self._manager
         with manager._lock:
             now = self._clock()
-            if manager._held.get(self._resource) is self and now < self._expires:
+            if manager._table.holder(self._resource) is self and now < self._expires:
                 self._expires = now + self._ttl
 
     async def release(self) -> None:
         """As `Lease.release` says."""
-        manager = self._manager
-        lock = manager._lock
-        resource = self._resource
-        is_lost = False
-        lock.acquire()  # `with` takes twice as long
-        try:
-            if manager._held.get(resource) is self:
-                is_lost = manager._clock() >= self._expires
-                del manager._held[resource]
-                if manager._queues:
-                    manager._settle(resource, manager._clock())
-            elif not self._released:
-                is_lost = True
-            if not is_lost:
-                self._released = True
-            if self._agent and self._agent in manager._agents:
-                manager._agents[self._agent].pop(self, None)
-        finally:
-            lock.release()
-        if is_lost:
-            if self._watch is not None:
-                self._watch.lost()
-            raise lost(self)
+        is_lost = not self._give_back() and not self._manager._give_back(self)
+        if self._agent:
+            self._manager._untie(self)
         if self._watch is not None:
-            self._watch.stop()
+            self._tell()
+        if is_lost:
+            raise lost(self)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # As the base does, without a second coroutine where there is nothing to say.
+        if self._agent or self._watch is not None or not self._give_back():
+            await super().__aexit__(kind, error, traceback)
+
+    def _tell(self) -> None:
+        """Lets what renews it or waits for its end know that it is over."""
+        # A lease may be in the table before its slots have values.
+        watch = getattr(self, "_watch", None)
+        if watch is not None:
+            (watch.stop if self._released else watch.lost)()
 
 
 class _Waiter:
@@ -118,7 +121,7 @@ class _Waiter:
             self.timer.cancel()
             self.timer = None
         manager = self.lease._manager
-        holder = manager._held.get(self.lease._resource)
+        holder = manager._table.holder(self.lease._resource)
         if self.future.done() or self.granted or holder is None:
             return
         self.timer = self.loop.call_later(max(0.001, holder.remaining), self._look)
@@ -127,7 +130,7 @@ class _Waiter:
         manager = self.lease._manager
         with manager._lock:
             if not self.granted:
-                manager._settle(self.lease._resource, manager._clock())
+                manager._settle(self.lease._resource)
 
     def tell(self, function: Callable[[], None]) -> bool:
         """Has its loop call the function; False if the loop is closed."""
@@ -143,7 +146,7 @@ class _Waiter:
 class MemoryLeaseManager(LeaseManager, schemes=("",)):
     """What `LeaseManager()` makes."""
 
-    __slots__ = ("_checked", "_held", "_queues", "_token")
+    __slots__ = ("_checked", "_queues", "_table")
 
     def __init__(
         self,
@@ -154,9 +157,8 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
         patience: float = 2.0,
     ) -> None:
         super().__init__(url, clock=clock, namespace=namespace, patience=patience)
-        self._held: dict[str, MemoryLease] = {}
+        self._table: LeaseTable[MemoryLease] = LeaseTable(self._clock, MemoryLease)
         self._queues: dict[str, OrderedDict[_Waiter, None]] = {}
-        self._token = 0
         self._checked: float = 0.0
 
     async def acquire(
@@ -178,35 +180,13 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
         ):
             check_request(resource, ttl, timeout, on_expire)
             self._checked = ttl  # most programs have one TTL, or few
-        # Made before the lock is taken: to make an object may call the garbage collector, and it anything.
-        lease = _new(MemoryLease)
+        lease = self._table.take(resource, ttl) or await self._wait(resource, ttl, timeout)
         lease._manager = self
-        lease._resource = resource
-        lease._ttl = ttl
-        lease._clock = clock = self._clock
-        lease._released = False
         lease._watch = None
         lease._agent = 0
         agent = current_agent()
-        number = 0 if agent is None else agent.id
-        is_free = is_tied = False
-        lock = self._lock
-        lock.acquire()  # `with` takes twice as long
-        try:
-            if resource not in self._held and not self._closed:
-                self._token = lease._token = self._token + 1
-                lease._expires = clock() + ttl
-                self._held[resource] = lease
-                is_free = True
-                if number and number in self._agents:
-                    lease._agent = number
-                    self._agents[number][lease] = None
-                    is_tied = True
-        finally:
-            lock.release()
-        if not is_free:
-            await self._wait(lease, timeout)
-        if agent is not None and not is_tied:
+        if agent is not None:
+            lease._agent = agent.id
             self._tie(lease, agent)
         if renew or on_expire is not None:
             lease._watch = Watch(lease, asyncio.get_running_loop(), renew, on_expire)
@@ -216,38 +196,45 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
         """As `LeaseManager.close` says."""
         with self._lock:
             self._closed = True
-            held = list(self._held.values())
+            held = self._table.close()
             waiters = [waiter for queue in self._queues.values() for waiter in queue]
             self._queues.clear()
-            self._held.clear()
             self._agents.clear()
             now = self._clock()
             for lease in held:
                 lease._released = now < lease._expires
         for lease in held:
-            if lease._watch is not None:
-                (lease._watch.stop if lease._released else lease._watch.lost)()
+            lease._tell()
         for waiter in waiters:
             waiter.tell(waiter.wake)
 
+    def _give_back(self, lease: MemoryLease) -> bool:
+        """Ends a lease that somebody waits for, or that is over; false if it was lost before."""
+        with self._lock:
+            now = self._clock()
+            if self._table.holder(lease._resource) is lease:
+                lease._released = now < lease._expires
+                self._end(lease, now)
+            return lease._released
+
     async def _wait(
         self,
-        lease: MemoryLease,
+        resource: str,
+        ttl: float,
         timeout: float | None,  # noqa: ASYNC109  # it is the waiter's place that times out
-    ) -> None:
+    ) -> MemoryLease:
         """Stands in line until it holds the lease."""
-        resource = lease._resource
         loop = asyncio.get_running_loop()
+        lease = self._table.lease(resource, ttl)
+        lease._manager = self
         waiter = _Waiter(lease, loop)
         with self._lock:
             if self._closed:
                 raise closed()
-            now = self._clock()
-            self._settle(resource, now)  # the holder may have expired; who waits goes first
-            holder = self._held.get(resource)
-            if holder is None:
-                self._hold(lease, now)
-                return
+            self._settle(resource)  # the holder may have expired; who waits goes first
+            holder = self._table.take_or_await(lease)
+            if holder is lease:
+                return lease
             if timeout == 0:
                 raise _held(holder, 0)
             queue = self._queues.get(resource)
@@ -268,71 +255,72 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
                 waiter.timer.cancel()
         with self._lock:
             if waiter.granted:
-                return
+                return lease
             if self._closed:
                 raise closed()
-            holder = self._held.get(resource)
+            now_held = self._table.holder(resource)
             self._leave(waiter)
-        raise _held(holder, timeout)
+        raise _held(now_held, timeout)
 
     def _leave(self, waiter: _Waiter) -> None:
         """Takes one that waits no more out of the queue; what it was given goes to the next one."""
-        resource = waiter.lease._resource
+        lease = waiter.lease
+        resource = lease._resource
         with self._lock:
-            if waiter.granted:
-                if self._held.get(resource) is waiter.lease:
-                    waiter.lease._released = True
-                    del self._held[resource]
-            else:
+            if not waiter.granted:
                 queue = self._queues.get(resource)
-                if queue is None or waiter not in queue:
-                    return
-                del queue[waiter]
-                if not queue:
-                    del self._queues[resource]
-            self._settle(resource, self._clock())
+                if queue is not None and waiter in queue:
+                    del queue[waiter]
+                    self._settle(resource)
+            elif self._table.holder(resource) is lease:
+                lease._released = True
+                self._end(lease, self._clock())
 
-    def _settle(self, resource: str, now: float) -> None:
-        """Takes the lease from a holder whose time is over, and gives it to the first in line. Under the lock."""
-        holder = self._held.get(resource)
-        if holder is not None and now >= holder._expires:
-            del self._held[resource]
-            if holder._watch is not None:
-                holder._watch.lost()
-            holder = None
-        queue = self._queues.get(resource)
-        if queue is None:
+    def _settle(self, resource: str) -> None:
+        """Ends a holding whose time is over, or has the first in line wait for its end. Under the lock."""
+        now = self._clock()
+        holder = self._table.holder(resource)
+        if holder is None or now < holder._expires:
+            self._arm(resource)
             return
-        while queue and holder is None:
+        self._end(holder, now)
+        holder._tell()
+
+    def _end(self, holder: MemoryLease, now: float) -> None:
+        """Ends a holding: the first in line has the resource then, or nobody. Under the lock."""
+        resource = holder._resource
+        queue = self._queues.get(resource)
+        while queue:
             waiter, _ = queue.popitem(last=False)
             waiter.granted = True
+            holder = waiter.lease
+            self._table.hand_over(holder, now)
             if waiter.tell(waiter.wake):
-                holder = waiter.lease
-                self._hold(holder, now)
+                self._arm(resource)
+                return
+        self._table.end(holder)
+        self._queues.pop(resource, None)
+
+    def _arm(self, resource: str) -> None:
+        """Has the first in line wait for the holder's end. Under the lock."""
         # If the loop of the one who comes first now is closed, the next one who asks finds the expired holder.
+        queue = self._queues.get(resource)
         while queue:
             first = next(iter(queue))
             if first.tell(first.arm):
                 return
-            queue.popitem(last=False)
+            queue.pop(first, None)
         self._queues.pop(resource, None)
-
-    def _hold(self, lease: MemoryLease, now: float) -> None:
-        self._token = lease._token = self._token + 1
-        lease._expires = now + lease._ttl
-        self._held[lease._resource] = lease
 
     def _agent_ended(self, leases: list[MemoryLease]) -> None:
         with self._lock:
             now = self._clock()
             for lease in leases:
-                if self._held.get(lease._resource) is lease:
+                if self._table.holder(lease._resource) is lease:
                     lease._released = now < lease._expires
-                    del self._held[lease._resource]
-                    self._settle(lease._resource, now)
+                    self._end(lease, now)
         for lease in leases:
-            if lease._watch is not None:
-                (lease._watch.stop if lease._released else lease._watch.lost)()
+            lease._tell()
 
 
 def _held(holder: MemoryLease | None, timeout: float | None) -> LeaseHeld:

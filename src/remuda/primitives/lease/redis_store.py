@@ -53,7 +53,18 @@ _PAUSE = 0.05
 class RedisLease(Lease):
     """A lease of a `RedisLeaseManager`."""
 
-    __slots__ = ("_manager", "_request")
+    __slots__ = (
+        "_agent",
+        "_clock",
+        "_expires",
+        "_manager",
+        "_released",
+        "_request",
+        "_resource",
+        "_token",
+        "_ttl",
+        "_watch",
+    )
 
     def __init__(self, manager: RedisLeaseManager, resource: str, ttl: float) -> None:
         self._manager = manager
@@ -182,6 +193,7 @@ class RedisLeaseManager(LeaseManager, schemes=("redis", "rediss", "unix")):
         self._hold(lease)
         agent = current_agent()
         if agent is not None:
+            lease._agent = agent.id
             self._tie(lease, agent)
         if renew or on_expire is not None:
             lease._watch = Watch(lease, loop, renew, on_expire)
