@@ -111,6 +111,55 @@ pub fn handed_back(payload: Py<PyAny>, moves: Option<Moves>) -> Py<PyAny> {
     }
 }
 
+/// Has a message put where it goes, if it can be let through without running Python; otherwise, or if there is no place,
+/// hands it back with nothing moved. Does not panic.
+#[inline]
+pub fn pass_smoothly(
+    py: Python<'_>,
+    message: Py<PyAny>,
+    is_strict: impl FnOnce() -> bool,
+    put: impl FnOnce(Py<PyAny>) -> Result<(), Py<PyAny>>,
+) -> Result<(), Py<PyAny>> {
+    if sendable::is_plain(message.bind(py)) {
+        return put(message);
+    }
+    pass_the_rest_smoothly(py, message, is_strict, put)
+}
+
+#[inline(never)]
+fn pass_the_rest_smoothly(
+    py: Python<'_>,
+    message: Py<PyAny>,
+    is_strict: impl FnOnce() -> bool,
+    put: impl FnOnce(Py<PyAny>) -> Result<(), Py<PyAny>>,
+) -> Result<(), Py<PyAny>> {
+    // Every reference is dropped bound, because PyO3 may not know that the thread is attached (see `awaitable::attached`).
+    let message = message.into_bound(py);
+    let class = message.get_type_ptr();
+    if class == Val::layout().class() {
+        // SAFETY: its type was just looked at.
+        let content = unsafe { message.cast_unchecked::<Val>() }.get().content().clone_ref(py);
+        return put(content).map_err(|content| {
+            drop(content.into_bound(py));
+            message.unbind()
+        });
+    }
+    if class == Iso::layout().class() {
+        // SAFETY: its type was just looked at.
+        let iso = unsafe { message.cast_unchecked::<Iso>() }.get();
+        let Some(object) = iso.try_give_away(py, "sent") else { return Err(message.unbind()) };
+        return match put(object) {
+            Ok(()) => Ok(()),
+            Err(object) => {
+                iso.take_back(object);
+                Err(message.unbind())
+            }
+        };
+    }
+    let passes = class != Unchecked::layout().class() && (!is_strict() || sendable::is_known(&message));
+    if passes { put(message.unbind()) } else { Err(message.unbind()) }
+}
+
 /// Lets a message through, or says why not: `what` is its name there.
 #[inline]
 pub fn admit(py: Python<'_>, message: Py<PyAny>, what: &'static str, strict: bool) -> PyResult<Admitted> {
@@ -134,8 +183,10 @@ fn admit_slowly(py: Python<'_>, message: Py<PyAny>, what: &'static str, strict: 
         let moves = Some(Moves::One(handle, object.clone_ref(py)));
         return Ok(Admitted { payload: object, moves });
     }
-    if let Ok(unchecked) = message.bind(py).cast_exact::<Unchecked>() {
-        return Ok(Admitted::as_it_is(unchecked.get().content().clone_ref(py)));
+    if class == Unchecked::layout().class() {
+        // SAFETY: its type was just looked at.
+        let payload = unsafe { message.bind(py).cast_unchecked::<Unchecked>() }.get().content().clone_ref(py);
+        return Ok(Admitted::as_it_is(payload));
     }
     if !strict {
         return Ok(Admitted::as_it_is(message));

@@ -14,11 +14,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 use remuda_kernel::channel::{Channel as Queue, Crossed, Marks, Pop, Push, Standing, Ticket};
 
-use crate::admission::{Moves, admit, handed_back};
+use crate::admission::{Moves, admit, handed_back, pass_smoothly};
 use crate::alloc::allocated;
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
 use crate::guarded::Guarded;
-use crate::sendable::is_plain;
 use crate::waiter::Waiter;
 use crate::{alloc, current, errors, interop};
 
@@ -215,16 +214,22 @@ impl Sender {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Sends what is plain, where there is room and nobody has to be told; anything else is handed back.
+    /// Sends where there is room and nobody has to be told; otherwise hands the item back.
     #[inline]
     pub fn send_smoothly(&self, py: Python<'_>, item: Py<PyAny>) -> Result<(), Py<PyAny>> {
-        if !is_plain(item.bind(py)) || !self.is_open() {
+        if !self.is_open() {
             return Err(item);
         }
-        match self.channel.get().queue.try_lock() {
-            Some(mut queue) => queue.push_quietly(item),
-            None => Err(item),
-        }
+        let channel = self.channel.get();
+        pass_smoothly(
+            py,
+            item,
+            || channel.strict,
+            |item| match channel.queue.try_lock() {
+                Some(mut queue) => queue.push_quietly(item),
+                None => Err(item),
+            },
+        )
     }
 
     /// Sends at once, or says why not.

@@ -3,21 +3,19 @@
 use pyo3::prelude::*;
 use remuda_kernel::mailbox::Push;
 
-use crate::admission::{admit, handed_back};
+use crate::admission::{admit, handed_back, pass_smoothly};
 use crate::agent::{AgentRef, Outcome, Receiver};
 use crate::runtime::Fate;
 use crate::waiter::Waiter;
-use crate::{current, errors, finish, sendable};
+use crate::{current, errors, finish};
 
 impl AgentRef {
-    /// Delivers what is plain, as most messages are, if there is room, and nothing out of the ordinary is to be done;
-    /// otherwise hands the message back. Calls no Python but to wake the receiver, and does not panic.
+    /// Delivers a message if there is room, and nothing out of the ordinary is to be done; otherwise hands it back.
+    /// Calls no Python but to wake the receiver, and does not panic.
     #[inline]
     pub fn deliver_smoothly(agent: &Bound<'_, Self>, message: Py<PyAny>) -> Result<(), Py<PyAny>> {
-        if !sendable::is_plain(message.bind(agent.py())) {
-            return Err(message);
-        }
-        Self::put_smoothly(agent, message)
+        let is_strict = || agent.get().runtime.get().is_strict();
+        pass_smoothly(agent.py(), message, is_strict, |payload| Self::put_smoothly(agent, payload))
     }
 
     /// The same for what was admitted.

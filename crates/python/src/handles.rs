@@ -41,16 +41,23 @@ impl Iso {
 
     /// Gives the object away. Of two that try at once, one gets it.
     pub fn give_away(&self, py: Python<'_>, how: &'static str) -> PyResult<Py<PyAny>> {
+        self.try_give_away(py, how).ok_or_else(|| self.moved_error(py))
+    }
+
+    /// The same, but None if it was given away before. Does not panic.
+    #[inline]
+    pub fn try_give_away(&self, py: Python<'_>, how: &'static str) -> Option<Py<PyAny>> {
         let place = Place::here(py);
-        let mut content = self.content.lock();
-        if matches!(*content, Content::Held(_)) {
-            let Content::Held(object) = std::mem::replace(&mut *content, Content::Moved(how, place)) else {
-                unreachable!("just looked at")
-            };
-            return Ok(object);
+        let mut content = self.content.try_lock()?;
+        match std::mem::replace(&mut *content, Content::Moved(how, place)) {
+            Content::Held(object) => Some(object),
+            moved => {
+                let place = std::mem::replace(&mut *content, moved);
+                drop(content);
+                drop(place);
+                None
+            }
         }
-        drop(content);
-        Err(self.moved_error(py))
     }
 
     /// Takes back what could not be given away.
@@ -372,6 +379,8 @@ impl Tag {
 pub struct Unchecked {
     value: Py<PyAny>,
 }
+
+allocated!(Unchecked);
 
 impl Unchecked {
     pub fn of(value: Py<PyAny>) -> Self {

@@ -1,24 +1,30 @@
 //! Whether an object may be sent as it is: because it is immutable, all the way down, or an address of something.
 //!
 //! What a type is, is Python's to say (`remuda.capabilities.rules`), once for each type; what it said is remembered here,
-//! by each thread for itself. A type that dies, and `register_immutable`, make all threads forget.
+//! without a GIL by each thread for itself. A type that dies, and `register_immutable`, make all forget.
+//!
+//! A message is looked at twice at most. [`is_known`] runs no Python, and accepts nearly all: a few parts, of types that
+//! were met before. [`examine`] takes its time for the rest, and finds what is to be moved.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+#[cfg(not(Py_GIL_DISABLED))]
+use std::ffi::{c_int, c_void};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::exceptions::PyTypeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyDateTime, PyString, PyTuple, PyType, PyTzInfoAccess};
+use pyo3::{ffi, intern};
 
 use crate::agent::AgentRef;
 use crate::alloc::Allocated;
 use crate::errors;
-use crate::handles::{Iso, Val};
+#[cfg(not(Py_GIL_DISABLED))]
+use crate::guarded::Guarded;
+use crate::handles::{Iso, Unchecked, Val};
 
 /// What is known of a type.
 enum Rule {
@@ -29,6 +35,10 @@ enum Rule {
     Items,
     /// As the attributes of these names.
     Fields(Vec<Py<PyString>>),
+    /// The same, and the garbage collector is shown them all, which is quicker than to ask for each.
+    FieldsInSight(Vec<Py<PyString>>),
+    /// A `datetime`: as its time zone.
+    Moment,
     /// A function tells of each object: True, False, or a tuple of what is to be looked at instead.
     Asks(Py<PyAny>),
 }
@@ -51,14 +61,34 @@ impl Hasher for Address {
     }
 }
 
-#[derive(Default)]
+type RuleOf = HashMap<usize, Arc<Rule>, BuildHasherDefault<Address>>;
+
 struct Rules {
     generation: u64,
-    of: HashMap<usize, Arc<Rule>, BuildHasherDefault<Address>>,
+    of: RuleOf,
 }
 
-thread_local! {
-    static RULES: RefCell<Rules> = RefCell::default();
+impl Rules {
+    const fn new() -> Self {
+        Self { generation: 0, of: HashMap::with_hasher(BuildHasherDefault::new()) }
+    }
+}
+
+/// Hands out what is known of types, to code that runs no Python; None at the end of a thread.
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline]
+fn with_rules<R>(body: impl FnOnce(&mut Rules) -> R) -> Option<R> {
+    static RULES: Guarded<Rules> = Guarded::new(Rules::new());
+    RULES.try_lock().map(|mut rules| body(&mut rules))
+}
+
+#[cfg(Py_GIL_DISABLED)]
+#[inline]
+fn with_rules<R>(body: impl FnOnce(&mut Rules) -> R) -> Option<R> {
+    thread_local! {
+        static RULES: std::cell::RefCell<Rules> = const { std::cell::RefCell::new(Rules::new()) };
+    }
+    RULES.try_with(|rules| rules.try_borrow_mut().ok().map(|mut rules| body(&mut rules))).ok().flatten()
 }
 
 /// Grows whenever something that was known of types may be true no more.
@@ -73,16 +103,146 @@ pub fn _forget_rules() {
 /// What most messages are: told by the type alone, in a few comparisons.
 #[inline]
 pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
-    let class = object.get_type_ptr();
-    // SAFETY: addresses of static types are compared, nothing is read.
+    // SAFETY: a living object.
+    unsafe { is_plain_object(object.as_ptr()) }
+}
+
+/// # Safety
+/// A living object.
+#[inline]
+unsafe fn is_plain_object(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: the contract; of static types the addresses are compared, nothing is read.
     unsafe {
+        let class = ffi::Py_TYPE(object);
         class == &raw mut ffi::PyLong_Type
             || class == &raw mut ffi::PyUnicode_Type
             || class == &raw mut ffi::PyBytes_Type
             || class == &raw mut ffi::PyFloat_Type
             || class == &raw mut ffi::PyBool_Type
-            || object.as_ptr() == ffi::Py_None()
+            || object == ffi::Py_None()
             || class == AgentRef::layout().class()
+    }
+}
+
+/// Whether a function was made within another one, as its name tells.
+///
+/// # Safety
+/// A living function.
+pub unsafe fn is_local(py: Python<'_>, function: *mut ffi::PyObject) -> bool {
+    let locals = intern!(py, "<locals>").as_ptr();
+    // SAFETY: the contract; to search in a string runs no Python.
+    unsafe {
+        ffi::PyUnicode_Find((*function.cast::<ffi::PyFunctionObject>()).func_qualname, locals, 0, isize::MAX, 1) >= 0
+    }
+}
+
+/// Whether an object is immutable, all the way down, as far as that can be told without running Python, from what this
+/// thread knows of types. False says nothing. Does not panic.
+pub fn is_known(object: &Bound<'_, PyAny>) -> bool {
+    let generation = GENERATION.load(Ordering::Acquire);
+    with_rules(|rules| {
+        let of = (rules.generation == generation).then_some(&rules.of);
+        let mut glance = Glance { py: object.py(), of, parts: PARTS_IN_A_GLANCE, depth: DEPTH_OF_A_GLANCE };
+        // SAFETY: the caller holds the object, which holds its parts: whatever is looked into can't be changed.
+        unsafe { glance.knows(object.as_ptr()) }
+    })
+    .unwrap_or(false)
+}
+
+/// What has more parts is looked at with an eye on signals.
+const PARTS_IN_A_GLANCE: u32 = 64;
+const DEPTH_OF_A_GLANCE: u32 = 4;
+
+struct Glance<'a, 'py> {
+    py: Python<'py>,
+    of: Option<&'a RuleOf>,
+    parts: u32,
+    depth: u32,
+}
+
+impl Glance<'_, '_> {
+    /// # Safety
+    /// A living object.
+    #[inline]
+    unsafe fn knows(&mut self, object: *mut ffi::PyObject) -> bool {
+        // SAFETY: the contract.
+        unsafe { is_plain_object(object) || self.knows_inside(object) }
+    }
+
+    /// # Safety
+    /// As for [`Glance::knows`].
+    unsafe fn knows_inside(&mut self, object: *mut ffi::PyObject) -> bool {
+        // SAFETY: the contract, for this and for the parts of it.
+        unsafe {
+            let class = ffi::Py_TYPE(object);
+            if class == &raw mut ffi::PyTuple_Type {
+                return self.goes_deeper(|deeper| {
+                    let items = Borrowed::from_ptr(deeper.py, object).cast_unchecked::<PyTuple>();
+                    deeper.counts(items.len()) && items.iter_borrowed().all(|item| deeper.knows(item.as_ptr()))
+                });
+            }
+            if class == &raw mut ffi::PyFrozenSet_Type {
+                return self.knows_what_it_refers_to(object, class);
+            }
+            if class == &raw mut ffi::PyFunction_Type {
+                return !is_local(self.py, object);
+            }
+            match self.of.and_then(|rules| rules.get(&(class as usize))).map(|rule| &**rule) {
+                Some(Rule::Yes) => true,
+                Some(Rule::FieldsInSight(_)) => self.knows_what_it_refers_to(object, class),
+                Some(Rule::Moment) => {
+                    let zone = Borrowed::from_ptr(self.py, object).cast_unchecked::<PyDateTime>().get_tzinfo();
+                    zone.is_none_or(|zone| self.goes_deeper(|deeper| deeper.knows(zone.as_ptr())))
+                }
+                _ => false,
+            }
+        }
+    }
+
+    #[inline]
+    fn counts(&mut self, parts: usize) -> bool {
+        let left = (self.parts as usize).checked_sub(parts);
+        self.parts = left.unwrap_or_default() as u32;
+        left.is_some()
+    }
+
+    #[inline]
+    fn goes_deeper(&mut self, look: impl FnOnce(&mut Self) -> bool) -> bool {
+        if self.depth == 0 {
+            return false;
+        }
+        self.depth -= 1;
+        let known = look(self);
+        self.depth += 1;
+        known
+    }
+
+    /// Whether it knows all that the garbage collector is shown by an object.
+    ///
+    /// # Safety
+    /// As for [`Glance::knows`]; the object has the type.
+    #[cfg(not(Py_GIL_DISABLED))]
+    unsafe fn knows_what_it_refers_to(&mut self, object: *mut ffi::PyObject, class: *mut ffi::PyTypeObject) -> bool {
+        extern "C" fn visit(part: *mut ffi::PyObject, look: *mut c_void) -> c_int {
+            // SAFETY: what is passed below, where nothing else uses it meanwhile.
+            let (glance, class) = unsafe { &mut *look.cast::<(&mut Glance<'_, '_>, *mut ffi::PyTypeObject)>() };
+            // SAFETY: a living object has living parts, and the interpreter has called its function on this thread.
+            let known = part == class.cast() || glance.counts(1) && unsafe { glance.knows(part) };
+            c_int::from(!known)
+        }
+        // SAFETY: the type of a living object.
+        let Some(traverse) = (unsafe { (*class).tp_traverse }) else { return false };
+        self.goes_deeper(|deeper| {
+            let mut look = (deeper, class);
+            // SAFETY: the object's own function, which runs no Python; the argument is what `visit` takes it for.
+            unsafe { traverse(object, visit, (&raw mut look).cast()) == 0 }
+        })
+    }
+
+    /// Another thread might be at the attributes, by `object.__setattr__`: they are asked for one by one.
+    #[cfg(Py_GIL_DISABLED)]
+    unsafe fn knows_what_it_refers_to(&mut self, _object: *mut ffi::PyObject, _class: *mut ffi::PyTypeObject) -> bool {
+        false
     }
 }
 
@@ -97,6 +257,9 @@ pub enum Verdict {
 
 /// Looks at an object, and at all that is in it. Runs Python for types that it meets for the first time.
 pub fn examine(object: &Bound<'_, PyAny>) -> PyResult<Verdict> {
+    if is_known(object) {
+        return Ok(Verdict::Sendable);
+    }
     let mut walk = Walk { left: Vec::new(), isos: Vec::new(), seen: 0 };
     if !walk.look(object)? {
         return Ok(Verdict::NotSendable);
@@ -148,13 +311,19 @@ impl<'py> Walk<'py> {
         match &*rule_of(&object.get_type())? {
             Rule::Yes => Ok(true),
             Rule::No => Ok(false),
+            Rule::Moment => {
+                if let Some(zone) = object.cast::<PyDateTime>()?.get_tzinfo() {
+                    self.note(zone.into_any());
+                }
+                Ok(true)
+            }
             Rule::Items => {
                 for item in object.try_iter()? {
                     self.note(item?);
                 }
                 Ok(true)
             }
-            Rule::Fields(names) => {
+            Rule::Fields(names) | Rule::FieldsInSight(names) => {
                 for name in names {
                     // One that was never set holds nothing.
                     if let Some(value) = object.getattr_opt(name)? {
@@ -191,11 +360,11 @@ impl<'py> Walk<'py> {
     }
 }
 
-/// What this thread knows of a type; Python is asked the first time.
+/// What is known of a type; Python is asked the first time.
 fn rule_of(class: &Bound<'_, PyType>) -> PyResult<Arc<Rule>> {
     let generation = GENERATION.load(Ordering::Acquire);
     let address = class.as_ptr() as usize;
-    let known = RULES.with_borrow_mut(|rules| {
+    let known = with_rules(|rules| {
         if rules.generation == generation {
             return Ok(rules.of.get(&address).cloned());
         }
@@ -203,13 +372,12 @@ fn rule_of(class: &Bound<'_, PyType>) -> PyResult<Arc<Rule>> {
         Err(std::mem::take(&mut rules.of))
     });
     match known {
-        Ok(Some(rule)) => return Ok(rule),
-        Ok(None) => {}
-        // Dropped here, where the rules are not borrowed: that may run Python.
-        Err(outdated) => drop(outdated),
+        Some(Ok(Some(rule))) => return Ok(rule),
+        // What is outdated is dropped here, where nothing is borrowed: that may run Python.
+        Some(Ok(None) | Err(_)) | None => {}
     }
     let rule = Arc::new(ask(class)?);
-    RULES.with_borrow_mut(|rules| {
+    with_rules(|rules| {
         if rules.generation == generation {
             rules.of.insert(address, Arc::clone(&rule));
         }
@@ -220,15 +388,23 @@ fn rule_of(class: &Bound<'_, PyType>) -> PyResult<Arc<Rule>> {
 #[cold]
 fn ask(class: &Bound<'_, PyType>) -> PyResult<Rule> {
     static RULE_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let answer = errors::imported(class.py(), &RULE_OF, "remuda.capabilities.rules", "rule_of")?.call1((class,))?;
+    static ARE_IN_SIGHT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    const RULES: &str = "remuda.capabilities.rules";
+    let py = class.py();
+    let answer = errors::imported(py, &RULE_OF, RULES, "rule_of")?.call1((class,))?;
     if let Ok(yes) = answer.extract::<bool>() {
         return Ok(if yes { Rule::Yes } else { Rule::No });
+    }
+    if class.is(py.get_type::<PyDateTime>()) {
+        return Ok(Rule::Moment);
     }
     if answer.is_callable() {
         return Ok(Rule::Asks(answer.unbind()));
     }
     if let Ok(names) = answer.cast::<PyTuple>() {
-        return Ok(Rule::Fields(names.extract()?));
+        let in_sight =
+            errors::imported(py, &ARE_IN_SIGHT, RULES, "are_in_sight")?.call1((class, names))?.is_truthy()?;
+        return Ok(if in_sight { Rule::FieldsInSight } else { Rule::Fields }(names.extract()?));
     }
     if answer.is_none() {
         return Ok(Rule::Items);
@@ -248,7 +424,7 @@ pub fn shape_of(class: &Bound<'_, PyType>) -> PyResult<Shape> {
     Ok(match &*rule_of(class)? {
         Rule::Yes => Shape::Immutable,
         Rule::No => Shape::Mutable,
-        Rule::Items | Rule::Fields(_) | Rule::Asks(_) => Shape::Container,
+        Rule::Items | Rule::Fields(_) | Rule::FieldsInSight(_) | Rule::Moment | Rule::Asks(_) => Shape::Container,
     })
 }
 
@@ -272,5 +448,6 @@ pub fn is_immutable(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 pub fn learn_handles(py: Python<'_>) -> PyResult<()> {
     drop(crate::alloc::new(py, Iso::holding(py.None()))?);
     drop(crate::alloc::new(py, Val::of_immutable(py.None()))?);
+    drop(crate::alloc::new(py, Unchecked::of(py.None()))?);
     Ok(())
 }

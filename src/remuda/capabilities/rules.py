@@ -171,16 +171,19 @@ def _is_view_sendable(view: memoryview) -> bool:
     return view.readonly and type(view.obj) is bytes
 
 
+_BY_FIELDS: Final[dict[type, tuple[str, ...]]] = {
+    slice: ("start", "stop", "step"),
+    datetime.datetime: ("tzinfo",),
+    datetime.time: ("tzinfo",),
+    _kernel.Request: ("message",),
+}
+
 _BY_OBJECT: Final[dict[type, Callable[[Any], bool | tuple[Any, ...]]]] = {
     types.FunctionType: _is_function_sendable,
     types.BuiltinFunctionType: _is_builtin_sendable,
     types.MethodType: lambda method: (method.__self__, method.__func__),
     types.MethodWrapperType: lambda method: (method.__self__,),
-    slice: lambda it: (it.start, it.stop, it.step),
-    datetime.datetime: lambda it: (it.tzinfo,),
-    datetime.time: lambda it: (it.tzinfo,),
     memoryview: _is_view_sendable,
-    _kernel.Request: lambda request: (request.message,),
     _kernel.FrozenDict: lambda it: (*it.keys(), *it.values()),
 }
 
@@ -203,6 +206,8 @@ def _find(kind: type) -> Rule:
         return True
     if (by_object := _BY_OBJECT.get(kind)) is not None:
         return by_object
+    if (names := _BY_FIELDS.get(kind)) is not None:
+        return names
     if issubclass(kind, tuple | frozenset):
         base: type = tuple if issubclass(kind, tuple) else frozenset
         return kind in _registered or (False if _has_attributes(kind, base) else None)
@@ -248,6 +253,31 @@ def _frozen_fields(kind: type) -> tuple[str, ...] | None:
         return (*kind.__pydantic_fields__, "__pydantic_extra__") if frozen else None
     return None
 
+
+def are_in_sight(kind: type, names: tuple[str, ...]) -> bool:
+    """Whether the garbage collector is shown all that the attributes of these names can be.
+
+    Args:
+        kind: The class.
+        names: Names of attributes.
+
+    Returns:
+        Whether each is kept in a slot or in the instance's `__dict__`, and got from there.
+    """
+    if kind.__getattribute__ is not object.__getattribute__ or hasattr(kind, "__getattr__"):
+        return False
+    if kind.__flags__ & _COLLECTED == 0:
+        return False
+    for name in names:
+        found = next((base.__dict__[name] for base in kind.__mro__ if name in base.__dict__), None)
+        is_slot = isinstance(found, types.MemberDescriptorType)
+        if not is_slot and (hasattr(type(found), "__set__") or hasattr(type(found), "__delete__")):
+            return False
+    return True
+
+
+_COLLECTED: Final = 1 << 14
+"""`Py_TPFLAGS_HAVE_GC`."""
 
 _watched: dict[weakref.ref[type], None] = {}
 

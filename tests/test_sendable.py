@@ -1,0 +1,124 @@
+"""What is told of a message at a glance, from the types that were met before, is what a close look would tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import weakref
+from typing import Any
+
+import pytest
+
+from remuda import is_sendable
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    x: Any
+    y: Any = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted:
+    x: Any
+
+
+class Elsewhere:
+    """Keeps an attribute where the garbage collector does not see whose it is."""
+
+    kept: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+    def __get__(self, owner: Any, kind: type) -> Any:
+        return self if owner is None else self.kept.get(owner, 0)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        self.kept[owner] = value
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Far:
+    x: Any = Elsewhere()  # noqa: RUF009  # the descriptor is meant
+
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    x: Any
+
+    def __getattribute__(self, name: str) -> Any:
+        return [] if name == "x" else object.__getattribute__(self, name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    x: Any
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "x":
+            return []
+        raise AttributeError(name)
+
+
+class Zone(datetime.tzinfo):
+    """A time zone that can be changed."""
+
+
+def nested(value: Any, depth: int) -> Any:
+    for _ in range(depth):
+        value = Point(value)
+    return value
+
+
+@pytest.mark.parametrize("kind", [Point, Slotted, Far])
+def test_each_object_is_looked_at(kind: Any) -> None:
+    """That an object of a class was sendable says nothing of the next one."""
+    assert [is_sendable(kind(value)) for value in (1, [1], (2,), ([2],), "x", {})] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+def test_an_attribute_may_be_computed() -> None:
+    """What a class gives for a field counts, and not what is stored."""
+    assert not is_sendable(Computed(1))
+    missing = Missing(1)
+    assert is_sendable(missing)
+    object.__delattr__(missing, "x")
+    assert not is_sendable(missing)
+
+
+@pytest.mark.parametrize("depth", range(8))
+def test_depth_makes_no_difference(depth: int) -> None:
+    """Objects within objects are looked at however deep they are."""
+    assert is_sendable(nested(1, depth))
+    assert not is_sendable(nested([1], depth))
+
+
+@pytest.mark.parametrize("count", [1, 2, 31, 63, 64, 65, 100, 10_000])
+def test_size_makes_no_difference(count: int) -> None:
+    """The last of many parts counts as the first does."""
+    assert is_sendable((Point(1),) * count)
+    assert is_sendable((*(Point(1),) * count, "last"))
+    assert not is_sendable((*(Point(1),) * count, Point([])))
+    assert is_sendable(frozenset(range(count)))
+    assert is_sendable(frozenset({Point(number) for number in range(count)}))
+
+
+def test_what_is_no_field_is_not_looked_at() -> None:
+    """An attribute that was forced upon a frozen object is on the head of who did it."""
+    point = Point(1)
+    object.__setattr__(point, "z", [])
+    assert is_sendable(point)
+    assert vars(point)["z"] == []
+
+
+def test_a_moment_is_as_its_zone() -> None:
+    """A time with a zone of one's own is no more than the zone."""
+    now = datetime.datetime(2026, 1, 1)
+    assert is_sendable(now)
+    assert is_sendable(now.replace(tzinfo=datetime.UTC))
+    assert not is_sendable(now.replace(tzinfo=Zone()))
+    assert not is_sendable((1, now.replace(tzinfo=Zone())))
