@@ -366,3 +366,65 @@ def test_one_reference_is_enough(template: Any, data: st.DataObject) -> None:
     else:
         with pytest.raises(remuda.NotIsolated):
             prove_isolated([graph.pop()])
+
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "list": list,
+    "dict": dict,
+    "subclass": Sub,
+    "deque": collections.deque,
+    "instance": Instance,
+    "namespace": types.SimpleNamespace,
+}
+
+
+def connect(holder: Any, part: Any) -> None:
+    """Has one object refer to another, once more."""
+    match holder:
+        case list() | collections.deque():
+            holder.append(part)
+        case dict():
+            holder[len(holder)] = part
+        case _:
+            setattr(holder, f"part{len(vars(holder))}", (part, 1))
+
+
+@hypothesis.given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(MAKERS)), st.lists(st.integers(0, 7), max_size=4)),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(0, 8),
+)
+def test_parts_may_be_shared_and_go_round(shape: list[tuple[str, list[int]]], chosen: int) -> None:
+    """A graph of any form is isolated until somebody else has one of its parts."""
+    graph = [MAKERS[kind]() for kind, _ in shape]
+    for number, (_, parts_of_it) in enumerate(shape):
+        for part in parts_of_it:
+            connect(graph[number], graph[part % len(graph)])
+    held = graph[chosen] if chosen < len(graph) else None
+    holder = [graph]
+    del graph
+    if held is None:
+        prove_isolated(holder.pop())
+    else:
+        with pytest.raises(remuda.NotIsolated):
+            prove_isolated(holder.pop())
+
+
+def test_weak_references_within_are_no_way_in() -> None:
+    """Children that know their parents by weak references are a graph of their own."""
+
+    def tree(depth: int, parent: Any = None) -> Any:
+        made: Any = Instance(parent=None if parent is None else weakref.ref(parent))
+        made.children = [tree(depth - 1, made) for _ in range(3)] if depth else []
+        return made
+
+    holder = [tree(6)]
+    prove_isolated(holder.pop())
+    holder = [tree(1)]
+    outside = weakref.ref(holder[0].children[2])
+    with pytest.raises(remuda.NotIsolated, match="a weak reference from outside leads to"):
+        prove_isolated(holder.pop())
+    assert outside() is None

@@ -26,7 +26,8 @@ class Slotted:
 class Elsewhere:
     """Keeps an attribute where the garbage collector does not see whose it is."""
 
-    kept: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+    def __init__(self) -> None:
+        self.kept: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     def __get__(self, owner: Any, kind: type) -> Any:
         return self if owner is None else self.kept.get(owner, 0)
@@ -37,7 +38,7 @@ class Elsewhere:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Far:
-    x: Any = Elsewhere()  # noqa: RUF009  # the descriptor is meant
+    x: Any = Elsewhere()
 
 
 @dataclasses.dataclass(frozen=True)

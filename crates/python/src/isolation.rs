@@ -1,7 +1,6 @@
 //! Shows that a graph of objects is isolated: every reference into its mutable part comes from inside.
 //!
-//! The graph is walked as the garbage collector would walk it, by each type's `tp_traverse`, and the references that are
-//! met are counted. An object with more references than were met has one from outside. What is shared by nature (numbers,
+//! The graph is walked, and the references that are met are counted (`graph.rs`). What is shared by nature (numbers,
 //! strings, classes, modules and their functions, agents) is not walked into; an immutable container counts if something
 //! mutable can be reached through it, because then an outside reference to it is a way in, too.
 //!
@@ -10,235 +9,17 @@
 //! told is an error as well: a type written in C that the collector can't look into, a generator or a frame that runs, an
 //! array that is a part of another.
 
-use std::collections::HashMap;
-use std::ffi::{c_int, c_void};
-use std::hash::BuildHasherDefault;
+use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PySet, PyType};
+use pyo3::types::{PySet, PyType};
 use pyo3::{ffi, intern};
 
 use crate::errors;
-use crate::sendable::{self, Address, Shape};
-
-/// What an object is to the walk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    /// Others may have it: not looked into, not counted.
-    Shared,
-    /// Immutable for itself: of interest if something mutable is in it.
-    Frozen,
-    Part,
-    /// The collector can't look into it, and need not: it refers to nothing.
-    Leaf,
-    /// Its globals and builtins are shared.
-    Function,
-    /// A bound method of something in C.
-    Builtin,
-    /// Owns what the collector doesn't see: looked at afterwards.
-    Array,
-    /// May run, and then it has references that nobody sees: looked at afterwards.
-    Generator,
-    Frame,
-    Opaque,
-}
-
-struct Node {
-    object: *mut ffi::PyObject,
-    /// References from inside.
-    inside: usize,
-    /// From which it was reached first.
-    parent: u32,
-    kind: Kind,
-}
-
-type Addresses<T> = HashMap<usize, T, BuildHasherDefault<Address>>;
-
-#[derive(Default)]
-struct Graph {
-    nodes: Vec<Node>,
-    places: Addresses<u32>,
-    /// Immutable objects by what they hold: (the part, the holder).
-    holders: Vec<(u32, u32)>,
-    unknown: Vec<*mut ffi::PyTypeObject>,
-    /// The root is mutable, or leads to something that is.
-    mutable: bool,
-}
-
-/// Why a graph is not isolated: the object, and what is wrong with it.
-enum Fault {
-    /// More references than were met.
-    Held(u32),
-    /// Fewer: its type shows what it doesn't own.
-    Unclear(u32, &'static str),
-}
-
-extern "C" fn note(object: *mut ffi::PyObject, children: *mut c_void) -> c_int {
-    // SAFETY: `traverse` below passes its vector, and nothing else uses it meanwhile.
-    unsafe { &mut *children.cast::<Vec<*mut ffi::PyObject>>() }.push(object);
-    0
-}
-
-impl Graph {
-    /// Walks everything that can be reached from an object. False: there are types to be looked up first.
-    ///
-    /// # Safety
-    /// Attached, and no other thread changes the objects meanwhile. `kinds` is of the types of living objects.
-    unsafe fn walk(&mut self, root: *mut ffi::PyObject, kinds: &Addresses<Kind>, locals: *mut ffi::PyObject) -> bool {
-        self.nodes.clear();
-        self.places.clear();
-        self.holders.clear();
-        self.unknown.clear();
-        // SAFETY: the caller's contract.
-        let kind = unsafe { self.kind(root, kinds, locals) };
-        self.nodes.push(Node { object: root, inside: 0, parent: 0, kind });
-        self.places.insert(root as usize, 0);
-        let mut children: Vec<*mut ffi::PyObject> = Vec::new();
-        let mut next = 0;
-        while let Some(node) = self.nodes.get(next) {
-            let (object, kind) = (node.object, node.kind);
-            children.clear();
-            // SAFETY: a living object, and its own type's function; it calls `note`, which does what it may.
-            unsafe {
-                let class = ffi::Py_TYPE(object);
-                let traverse = (*class)
-                    .tp_traverse
-                    .filter(|_| kind != Kind::Shared && ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC) != 0);
-                if let Some(traverse) = traverse {
-                    traverse(object, note, (&raw mut children).cast());
-                }
-            }
-            for &child in &children {
-                // SAFETY: the caller's contract.
-                let child_kind = unsafe { self.kind(child, kinds, locals) };
-                // SAFETY: `object` is a function if its kind says so.
-                if child_kind == Kind::Shared || kind == Kind::Function && unsafe { belongs_to_module(object, child) } {
-                    continue;
-                }
-                let place = match self.places.get(&(child as usize)) {
-                    Some(&place) => {
-                        self.nodes[place as usize].inside += 1;
-                        place
-                    }
-                    None => {
-                        let place = self.nodes.len() as u32;
-                        self.places.insert(child as usize, place);
-                        self.nodes.push(Node { object: child, inside: 1, parent: next as u32, kind: child_kind });
-                        place
-                    }
-                };
-                if kind == Kind::Frozen {
-                    self.holders.push((place, next as u32));
-                }
-            }
-            next += 1;
-        }
-        self.unknown.is_empty()
-    }
-
-    /// # Safety
-    /// As for [`Graph::walk`].
-    unsafe fn kind(&mut self, object: *mut ffi::PyObject, kinds: &Addresses<Kind>, locals: *mut ffi::PyObject) -> Kind {
-        // SAFETY: a living object.
-        let class = unsafe { ffi::Py_TYPE(object) };
-        let Some(&kind) = kinds.get(&(class as usize)) else {
-            if !self.unknown.contains(&class) {
-                self.unknown.push(class);
-            }
-            return Kind::Shared;
-        };
-        match kind {
-            Kind::Function => {
-                let function = object.cast::<ffi::PyFunctionObject>();
-                // SAFETY: its type says so; the search in a string runs no Python.
-                let nested = unsafe {
-                    !(*function).func_closure.is_null()
-                        || ffi::PyUnicode_Find((*function).func_qualname, locals, 0, isize::MAX, 1) >= 0
-                };
-                if nested { Kind::Function } else { Kind::Shared }
-            }
-            Kind::Builtin => {
-                // SAFETY: its type says so; returns a borrowed reference, or null.
-                let bound_to = unsafe { ffi::PyCFunction_GetSelf(object) };
-                // SAFETY: a living object.
-                if bound_to.is_null() || unsafe { ffi::PyModule_Check(bound_to) } != 0 {
-                    Kind::Shared
-                } else {
-                    Kind::Part
-                }
-            }
-            kind => kind,
-        }
-    }
-
-    /// Which of the objects are mutable, or lead to something that is.
-    fn matters(&mut self) -> Vec<bool> {
-        let mut matters: Vec<bool> =
-            self.nodes.iter().map(|node| !matches!(node.kind, Kind::Shared | Kind::Frozen)).collect();
-        self.holders.sort_unstable();
-        let mut left: Vec<u32> = (0..self.nodes.len() as u32).filter(|&place| matters[place as usize]).collect();
-        while let Some(part) = left.pop() {
-            let from = self.holders.partition_point(|&(it, _)| it < part);
-            for &(_, holder) in self.holders[from..].iter().take_while(|&&(it, _)| it == part) {
-                if !std::mem::replace(&mut matters[holder as usize], true) {
-                    left.push(holder);
-                }
-            }
-        }
-        matters
-    }
-
-    /// The first object that outsiders refer to, or of which that can't be told. `outside`: so many know the root.
-    ///
-    /// # Safety
-    /// As for [`Graph::walk`].
-    unsafe fn fault(&mut self, outside: usize) -> Option<Fault> {
-        let matters = self.matters();
-        self.mutable = matters[0];
-        for (place, node) in self.nodes.iter().enumerate().filter(|&(place, _)| matters[place]) {
-            let expected = node.inside + if place == 0 { outside } else { 0 };
-            // SAFETY: a living object.
-            let found = unsafe { ffi::Py_REFCNT(node.object) } as usize;
-            let place = place as u32;
-            match node.kind {
-                Kind::Opaque => return Some(Fault::Unclear(place, "the garbage collector can't look into it")),
-                Kind::Frame => return Some(Fault::Unclear(place, "a frame may run")),
-                Kind::Function | Kind::Generator if cfg!(Py_GIL_DISABLED) => {
-                    return Some(Fault::Unclear(place, "without a GIL not all references to it are counted"));
-                }
-                _ if found > expected => return Some(Fault::Held(place)),
-                _ if found < expected => return Some(Fault::Unclear(place, "its type shows what it does not own")),
-                _ => {}
-            }
-        }
-        None
-    }
-
-    /// The objects from the root to this one.
-    fn chain<'py>(&self, py: Python<'py>, place: u32) -> PyResult<Bound<'py, PyList>> {
-        let mut places = vec![place];
-        while let Some(&last) = places.last().filter(|&&last| last != 0) {
-            places.push(self.nodes[last as usize].parent);
-        }
-        // SAFETY: the root is alive, and what it leads to with it.
-        let objects = places
-            .iter()
-            .rev()
-            .map(|&place| unsafe { Bound::from_borrowed_ptr(py, self.nodes[place as usize].object) });
-        PyList::new(py, objects.collect::<Vec<_>>())
-    }
-}
-
-/// Whether what a function refers to is its module's: its globals or builtins.
-///
-/// # Safety
-/// `function` is a function.
-unsafe fn belongs_to_module(function: *mut ffi::PyObject, part: *mut ffi::PyObject) -> bool {
-    let function = function.cast::<ffi::PyFunctionObject>();
-    // SAFETY: the caller's contract.
-    unsafe { part == (*function).func_globals || part == (*function).func_builtins }
-}
+use crate::graph::{self, Addresses, Fault, Graph, Kind, Traits};
+use crate::sendable::{self, Shape};
 
 /// Has a closure called while no other thread runs.
 #[cfg(Py_GIL_DISABLED)]
@@ -275,6 +56,33 @@ fn alone<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
+fn traits_of(class: &Bound<'_, PyType>) -> PyResult<Traits> {
+    Ok(Traits { kind: kind_of(class)?, owns: owns_what_it_shows(class)? })
+}
+
+/// Whether a type is one of those of which that is known: the common containers, and classes written in Python that
+/// derive from nothing else.
+fn owns_what_it_shows(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    // SAFETY: a living type.
+    let traverse_of = |class: *mut ffi::PyTypeObject| unsafe { (*class).tp_traverse }.map(|traverse| traverse as usize);
+    // The interpreter gives the same function to all classes that are written in Python, such as this one.
+    let of_classes = traverse_of(errors::capability_error(class.py())?.as_type_ptr());
+    let mut class = class.as_type_ptr();
+    while traverse_of(class) == of_classes {
+        // SAFETY: a living type's base, which lives as long.
+        class = unsafe { (*class).tp_base };
+    }
+    let known = [
+        &raw mut ffi::PyBaseObject_Type,
+        &raw mut ffi::PyList_Type,
+        &raw mut ffi::PyDict_Type,
+        &raw mut ffi::PyTuple_Type,
+        &raw mut ffi::PySet_Type,
+        &raw mut ffi::PyFrozenSet_Type,
+    ];
+    Ok(known.contains(&class))
+}
+
 /// What a type's objects are to the walk.
 fn kind_of(class: &Bound<'_, PyType>) -> PyResult<Kind> {
     let py = class.py();
@@ -309,16 +117,14 @@ fn kind_of(class: &Bound<'_, PyType>) -> PyResult<Kind> {
 /// Shows that nothing but `outside` references to the root leads into its mutable part from outside, or says what does.
 /// False: it has no mutable part.
 pub fn prove(root: &Bound<'_, PyAny>, outside: usize) -> PyResult<bool> {
-    static LOCALS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = root.py();
-    let locals = LOCALS.get_or_init(py, || intern!(py, "<locals>").clone().into_any().unbind()).as_ptr();
     let mut graph = Graph::default();
-    let mut kinds = Addresses::default();
+    let mut traits = Addresses::default();
     let mut classes: Vec<Bound<'_, PyType>> = Vec::new();
     let fault = loop {
         // SAFETY: attached; the caller holds the root, and `alone` keeps others from changing what it leads to. The types
-        // in `kinds` are kept alive by `classes`.
-        let walked = alone(|| unsafe { graph.walk(root.as_ptr(), &kinds, locals).then(|| graph.fault(outside)) });
+        // in `traits` are kept alive by `classes`.
+        let walked = alone(|| unsafe { graph.walk(py, root.as_ptr(), &traits).then(|| graph.fault(outside)) });
         if let Some(fault) = walked {
             break fault;
         }
@@ -326,20 +132,22 @@ pub fn prove(root: &Bound<'_, PyAny>, outside: usize) -> PyResult<bool> {
         // finaliser has changed that: then it was not isolated, and its owner has been warned.
         let unknown = graph.unknown.iter().map(|&class| unsafe { PyType::from_borrowed_type_ptr(py, class) });
         for class in unknown.collect::<Vec<_>>() {
-            kinds.insert(class.as_ptr() as usize, kind_of(&class)?);
+            traits.insert(class.as_ptr() as usize, traits_of(&class)?);
             classes.push(class);
         }
     };
     match fault {
         Some(Fault::Held(place)) => Err(not_isolated(py, &graph, place, None)),
         Some(Fault::Unclear(place, why)) => Err(not_isolated(py, &graph, place, Some(why))),
-        None => look_closer(py, &graph).map(|()| graph.mutable),
+        None => look_closer(py, &graph).map(|()| graph.is_mutable()),
     }
 }
 
-/// What the walk could not look at, because that would have run code: arrays, and generators that run.
+/// What the walk could not look at, because that would have run code: arrays, generators that run, weak references.
 fn look_closer(py: Python<'_>, graph: &Graph) -> PyResult<()> {
-    for (place, node) in graph.nodes.iter().enumerate() {
+    let inside = OnceCell::new();
+    for place in graph.to_look_at_later() {
+        let node = &graph.nodes[place as usize];
         // SAFETY: the root is alive, and what it leads to with it.
         let object = unsafe { Bound::from_borrowed_ptr(py, node.object) };
         let why = match node.kind {
@@ -348,15 +156,10 @@ fn look_closer(py: Python<'_>, graph: &Graph) -> PyResult<()> {
                 "it holds Python objects"
             }
             Kind::Generator if runs(&object)? => "it runs",
-            _ => {
-                if node.kind != Kind::Shared && has_outside_weak_reference(&object, graph)? {
-                    let why = Some("a weak reference from outside leads to it");
-                    return Err(not_isolated(py, graph, place as u32, why));
-                }
-                continue;
-            }
+            _ if has_outside_weak_reference(&object, graph, &inside)? => "a weak reference from outside leads to it",
+            _ => continue,
         };
-        return Err(not_isolated(py, graph, place as u32, Some(why)));
+        return Err(not_isolated(py, graph, place, Some(why)));
     }
     Ok(())
 }
@@ -370,23 +173,20 @@ fn runs(generator: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(false)
 }
 
-fn has_outside_weak_reference(object: &Bound<'_, PyAny>, graph: &Graph) -> PyResult<bool> {
+/// `inside`: the addresses of the graph's objects, once they were needed.
+fn has_outside_weak_reference(
+    object: &Bound<'_, PyAny>,
+    graph: &Graph,
+    inside: &OnceCell<HashSet<usize>>,
+) -> PyResult<bool> {
     static GET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = object.py();
-    let class = object.get_type_ptr();
-    // SAFETY: the type of a living object, and the place in it that the type names.
-    unsafe {
-        let offset = (*class).tp_weaklistoffset;
-        if offset == 0 {
-            return Ok(false);
-        }
-        if offset > 0 && object.as_ptr().byte_offset(offset).cast::<*mut ffi::PyObject>().read().is_null() {
-            return Ok(false);
-        }
+    // SAFETY: a living object; without a GIL, one that gets a weak reference meanwhile is not isolated.
+    if !unsafe { graph::has_weak_references(object.as_ptr()) } {
+        return Ok(false);
     }
-    let found = errors::imported(py, &GET, "_weakref", "getweakrefs")?.call1((object,))?;
-    for reference in found.try_iter()? {
-        if !graph.places.contains_key(&(reference?.as_ptr() as usize)) {
+    for reference in errors::imported(object.py(), &GET, "_weakref", "getweakrefs")?.call1((object,))?.try_iter()? {
+        let inside = inside.get_or_init(|| graph.nodes.iter().map(|node| node.object as usize).collect());
+        if !inside.contains(&(reference?.as_ptr() as usize)) {
             return Ok(true);
         }
     }
@@ -398,7 +198,7 @@ fn not_isolated(py: Python<'_>, graph: &Graph, place: u32, why: Option<&str>) ->
     static FAILURE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let error = (|| {
         let chain = graph.chain(py, place)?;
-        let inside = PySet::new(py, graph.places.keys())?;
+        let inside = PySet::new(py, graph.nodes.iter().map(|node| node.object as usize))?;
         errors::imported(py, &FAILURE, "remuda.capabilities.isolation", "failure")?.call1((chain, inside, why))
     })();
     error.map_or_else(|error| error, PyErr::from_value)

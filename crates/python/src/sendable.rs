@@ -110,7 +110,7 @@ pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
 /// # Safety
 /// A living object.
 #[inline]
-unsafe fn is_plain_object(object: *mut ffi::PyObject) -> bool {
+pub unsafe fn is_plain_object(object: *mut ffi::PyObject) -> bool {
     // SAFETY: the contract; of static types the addresses are compared, nothing is read.
     unsafe {
         let class = ffi::Py_TYPE(object);
