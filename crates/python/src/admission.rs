@@ -11,7 +11,7 @@ use pyo3::types::PyTuple;
 use crate::alloc::Allocated;
 use crate::handles::{Iso, Unchecked, Val, not_sendable};
 use crate::sendable::{self, Verdict};
-use crate::{alloc, errors};
+use crate::{alloc, errors, glance};
 
 /// What was taken out of its handles for a message.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ pub fn pass_smoothly(
     is_strict: impl FnOnce() -> bool,
     put: impl FnOnce(Py<PyAny>) -> Result<(), Py<PyAny>>,
 ) -> Result<(), Py<PyAny>> {
-    if sendable::is_plain(message.bind(py)) {
+    if glance::is_plain(message.bind(py)) {
         return put(message);
     }
     pass_the_rest_smoothly(py, message, is_strict, put)
@@ -156,14 +156,14 @@ fn pass_the_rest_smoothly(
             }
         };
     }
-    let passes = class != Unchecked::layout().class() && (!is_strict() || sendable::is_known(&message));
+    let passes = class != Unchecked::layout().class() && (!is_strict() || glance::is_known(&message));
     if passes { put(message.unbind()) } else { Err(message.unbind()) }
 }
 
 /// Lets a message through, or says why not: `what` is its name there.
 #[inline]
 pub fn admit(py: Python<'_>, message: Py<PyAny>, what: &'static str, strict: bool) -> PyResult<Admitted> {
-    if sendable::is_plain(message.bind(py)) {
+    if glance::is_plain(message.bind(py)) {
         return Ok(Admitted::as_it_is(message));
     }
     admit_slowly(py, message, what, strict)
@@ -254,7 +254,7 @@ pub fn taken(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
 /// The arguments of a `spawn`: as they go to the behaviour, and what was moved for them.
 pub fn admit_all<'py>(arguments: &Bound<'py, PyTuple>, strict: bool) -> PyResult<(Bound<'py, PyTuple>, Vec<Moves>)> {
     let py = arguments.py();
-    if arguments.iter_borrowed().all(|argument| sendable::is_plain(&argument)) {
+    if arguments.iter_borrowed().all(|argument| glance::is_plain(&argument)) {
         return Ok((arguments.clone(), Vec::new()));
     }
     let mut moved: Vec<Moves> = Vec::new();

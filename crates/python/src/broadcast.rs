@@ -14,7 +14,7 @@ use crate::agent::AgentRef;
 use crate::alloc::Allocated;
 use crate::handles::{Iso, Unchecked, Val, not_sendable};
 use crate::sendable::{self, Address, Verdict};
-use crate::{current, errors};
+use crate::{current, errors, glance};
 
 /// The agents of a group, in a tuple that nobody changes while they are told.
 #[pyfunction]
@@ -68,7 +68,7 @@ fn gathered<'py>(agents: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
 pub fn _shareable<'py>(message: &Bound<'py, PyAny>, agent: &Bound<'py, AgentRef>) -> PyResult<Bound<'py, PyAny>> {
     let py = message.py();
     let class = message.get_type_ptr();
-    if sendable::is_plain(message) || class == Val::layout().class() || message.cast_exact::<Unchecked>().is_ok() {
+    if glance::is_plain(message) || class == Val::layout().class() || message.cast_exact::<Unchecked>().is_ok() {
         return Ok(message.clone());
     }
     if class == Iso::layout().class() {
@@ -117,7 +117,7 @@ pub fn _tell<'py>(
         unsafe { message.cast_unchecked::<Val>() }.get().content().bind(py).clone()
     } else if let Ok(unchecked) = message.cast_exact::<Unchecked>() {
         unchecked.get().content().bind(py).clone()
-    } else if sendable::is_plain(message) {
+    } else if glance::is_plain(message) {
         message.clone()
     } else {
         return Err(PyTypeError::new_err("expected what _shareable returns"));

@@ -14,7 +14,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::sendable::{Address, is_local, is_plain_object};
+use crate::glance::{is_local, is_plain_object};
+use crate::sendable::Address;
 
 /// What an object is to the walk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

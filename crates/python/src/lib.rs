@@ -9,7 +9,7 @@
 //! - [`waiter`]: who waits for something, and how to wake it;
 //! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs; [`deliver`] puts messages
 //!   into its mailbox, and [`lifetime`] ends it with its last reference;
-//! - [`handles`]: iso, val and tag; [`sendable`] tells what may be sent, [`admission`] lets it through, or not;
+//! - [`handles`]: iso, val and tag; [`glance`] and [`sendable`] tell what may be sent, [`admission`] lets it through, or not;
 //!   [`isolation`] shows that nobody else has it, by a walk through the [`graph`] of its parts;
 //!   [`place`] tells where something was moved;
 //! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
@@ -43,6 +43,7 @@ mod errors;
 mod finish;
 mod frozen_dict;
 mod frozen_views;
+mod glance;
 mod graph;
 mod guarded;
 mod handles;

@@ -1,0 +1,158 @@
+//! Whether an object may be sent, told at a glance: by its type, or by those of a few parts, which were met before.
+//!
+//! No Python is run, and what is not known is not said: `sendable` then takes a close look.
+
+#[cfg(not(Py_GIL_DISABLED))]
+use std::ffi::{c_int, c_void};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDateTime, PyTuple, PyTzInfoAccess};
+use pyo3::{ffi, intern};
+
+use crate::agent::AgentRef;
+use crate::alloc::Allocated;
+use crate::sendable::{Rule, RuleOf, with_current_rules};
+
+/// What most messages are: told by the type alone, in a few comparisons.
+#[inline]
+pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a living object.
+    unsafe { is_plain_object(object.as_ptr()) }
+}
+
+/// # Safety
+/// A living object.
+#[inline]
+pub unsafe fn is_plain_object(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: the contract; of static types the addresses are compared, nothing is read.
+    unsafe {
+        let class = ffi::Py_TYPE(object);
+        class == &raw mut ffi::PyLong_Type
+            || class == &raw mut ffi::PyUnicode_Type
+            || class == &raw mut ffi::PyBytes_Type
+            || class == &raw mut ffi::PyFloat_Type
+            || class == &raw mut ffi::PyBool_Type
+            || object == ffi::Py_None()
+            || class == AgentRef::layout().class()
+    }
+}
+
+/// Whether a function was made within another one, as its name tells.
+///
+/// # Safety
+/// A living function.
+pub unsafe fn is_local(py: Python<'_>, function: *mut ffi::PyObject) -> bool {
+    let locals = intern!(py, "<locals>").as_ptr();
+    // SAFETY: the contract; to search in a string runs no Python.
+    unsafe {
+        ffi::PyUnicode_Find((*function.cast::<ffi::PyFunctionObject>()).func_qualname, locals, 0, isize::MAX, 1) >= 0
+    }
+}
+
+/// Whether an object is immutable, all the way down, as far as that can be told without running Python, from what is
+/// known of types. False says nothing. Does not panic.
+pub fn is_known(object: &Bound<'_, PyAny>) -> bool {
+    with_current_rules(|of| {
+        let mut glance = Glance { py: object.py(), of, parts: PARTS_IN_A_GLANCE, depth: DEPTH_OF_A_GLANCE };
+        // SAFETY: the caller holds the object, which holds its parts: whatever is looked into can't be changed.
+        unsafe { glance.knows(object.as_ptr()) }
+    })
+    .unwrap_or(false)
+}
+
+/// What has more parts is looked at with an eye on signals.
+const PARTS_IN_A_GLANCE: u32 = 64;
+const DEPTH_OF_A_GLANCE: u32 = 4;
+
+struct Glance<'a, 'py> {
+    py: Python<'py>,
+    of: Option<&'a RuleOf>,
+    parts: u32,
+    depth: u32,
+}
+
+impl Glance<'_, '_> {
+    /// # Safety
+    /// A living object.
+    #[inline]
+    unsafe fn knows(&mut self, object: *mut ffi::PyObject) -> bool {
+        // SAFETY: the contract.
+        unsafe { is_plain_object(object) || self.knows_inside(object) }
+    }
+
+    /// # Safety
+    /// As for [`Glance::knows`].
+    unsafe fn knows_inside(&mut self, object: *mut ffi::PyObject) -> bool {
+        // SAFETY: the contract, for this and for the parts of it.
+        unsafe {
+            let class = ffi::Py_TYPE(object);
+            if class == &raw mut ffi::PyTuple_Type {
+                return self.goes_deeper(|deeper| {
+                    let items = Borrowed::from_ptr(deeper.py, object).cast_unchecked::<PyTuple>();
+                    deeper.counts(items.len()) && items.iter_borrowed().all(|item| deeper.knows(item.as_ptr()))
+                });
+            }
+            if class == &raw mut ffi::PyFrozenSet_Type {
+                return self.knows_what_it_refers_to(object, class);
+            }
+            if class == &raw mut ffi::PyFunction_Type {
+                return !is_local(self.py, object);
+            }
+            match self.of.and_then(|rules| rules.get(&(class as usize))).map(|rule| &**rule) {
+                Some(Rule::Yes) => true,
+                Some(Rule::FieldsInSight(_)) => self.knows_what_it_refers_to(object, class),
+                Some(Rule::Moment) => {
+                    let zone = Borrowed::from_ptr(self.py, object).cast_unchecked::<PyDateTime>().get_tzinfo();
+                    zone.is_none_or(|zone| self.goes_deeper(|deeper| deeper.knows(zone.as_ptr())))
+                }
+                _ => false,
+            }
+        }
+    }
+
+    #[inline]
+    fn counts(&mut self, parts: usize) -> bool {
+        let left = (self.parts as usize).checked_sub(parts);
+        self.parts = left.unwrap_or_default() as u32;
+        left.is_some()
+    }
+
+    #[inline]
+    fn goes_deeper(&mut self, look: impl FnOnce(&mut Self) -> bool) -> bool {
+        if self.depth == 0 {
+            return false;
+        }
+        self.depth -= 1;
+        let known = look(self);
+        self.depth += 1;
+        known
+    }
+
+    /// Whether it knows all that the garbage collector is shown by an object.
+    ///
+    /// # Safety
+    /// As for [`Glance::knows`]; the object has the type.
+    #[cfg(not(Py_GIL_DISABLED))]
+    unsafe fn knows_what_it_refers_to(&mut self, object: *mut ffi::PyObject, class: *mut ffi::PyTypeObject) -> bool {
+        extern "C" fn visit(part: *mut ffi::PyObject, look: *mut c_void) -> c_int {
+            // SAFETY: what is passed below, where nothing else uses it meanwhile.
+            let (glance, class) = unsafe { &mut *look.cast::<(&mut Glance<'_, '_>, *mut ffi::PyTypeObject)>() };
+            // SAFETY: a living object has living parts, and the interpreter has called its function on this thread.
+            let known = part == class.cast() || glance.counts(1) && unsafe { glance.knows(part) };
+            c_int::from(!known)
+        }
+        // SAFETY: the type of a living object.
+        let Some(traverse) = (unsafe { (*class).tp_traverse }) else { return false };
+        self.goes_deeper(|deeper| {
+            let mut look = (deeper, class);
+            // SAFETY: the object's own function, which runs no Python; the argument is what `visit` takes it for.
+            unsafe { traverse(object, visit, (&raw mut look).cast()) == 0 }
+        })
+    }
+
+    /// Another thread might be at the attributes, by `object.__setattr__`: they are asked for one by one.
+    #[cfg(Py_GIL_DISABLED)]
+    unsafe fn knows_what_it_refers_to(&mut self, _object: *mut ffi::PyObject, _class: *mut ffi::PyTypeObject) -> bool {
+        false
+    }
+}
