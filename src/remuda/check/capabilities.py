@@ -48,6 +48,14 @@ class Capabilities(Evaluator):
             return UNKNOWN
         kind = self.type_of(node.args[0], found[0][1])
         ids = self.named(node.args[0], found[0][1])
+        name = self.bare(node.args[0], ids)
+        if name is not None:
+            self.report(
+                "RMD109",
+                node.args[0],
+                f"expected a val to be made of what nobody can change, found a {name}: "
+                "write freeze(...) to share an immutable copy",
+            )
         made = self.freeze(node, Message(node.args[0], ids))
         for number, thing in self.things(made):
             self.state.update(number, thing._replace(type=kind))

@@ -42,9 +42,9 @@ _MOST_BLOCKS: Final = 20_000
 _EXPECTED: Final = {
     "MovedError": {"RMD101", "RMD102", "RMD103"},
     "NotIsolated": {"RMD103", "RMD108"},
-    "NotSendable": {"RMD105", "RMD106"},
+    "NotSendable": {"RMD105", "RMD106", "RMD109"},
     "WrongOwner": {"RMD105"},
-    "CapabilityError": {f"RMD10{number}" for number in range(1, 9)},
+    "CapabilityError": {f"RMD10{number}" for number in range(1, 10)},
     "FrozenInstanceError": {"RMD104"},
     "AttributeError": {"RMD104"},
     "TypeError": {"RMD104", "RMD107"},

@@ -132,6 +132,7 @@ class Module:
         uses_remuda: Whether it imports anything of Remuda's.
         assumed: Whether everything that sends is to be taken for an agent.
         trusts: Whether it makes a runtime that checks no capabilities.
+        registers: Whether it tells of classes, by `register_immutable`, that their objects never change.
     """
 
     def __init__(self, tree: ast.Module, *, assume: bool = False) -> None:
@@ -143,6 +144,7 @@ class Module:
         self.types: dict[int, Type] = {}
         self._called: dict[tuple[int, int], str | None] = {}
         self.trusts = False
+        self.registers = False
         self._scan()
         self.assumed = assume
         self.uses_remuda = assume or "remuda" in self.packages
@@ -236,6 +238,25 @@ class Module:
                     return None
         return frozenset(found)
 
+    def changeable(self, name: str) -> bool:
+        """Whether the objects of a class of the file surely can be changed: a dataclass's, unless it is frozen."""
+        known = self.classes.get(name)
+        if known is None or self.registers or len(known.node.decorator_list) != 1:
+            return False
+        decorator = known.node.decorator_list[0]
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if self.qualified(called, self.scope) != "dataclasses.dataclass":
+            return False
+        options = decorator.keywords if isinstance(decorator, ast.Call) else []
+        return all(
+            option.arg is not None
+            and (
+                option.arg != "frozen"
+                or (isinstance(option.value, ast.Constant) and not option.value.value)
+            )
+            for option in options
+        )
+
     def _scan(self) -> None:
         """Fills the scopes, in one pass without recursion: expressions may be nested deeply."""
         stack: list[tuple[ast.AST, Scope]] = [
@@ -326,6 +347,8 @@ class Module:
         package = "." * node.level + (node.module or "")
         self.packages.add(package.partition(".")[0])
         for alias in node.names:
+            if alias.name == "register_immutable":
+                self.registers = True
             if alias.name != "*":
                 scope.imports[alias.asname or alias.name] = f"{package}.{alias.name}"
             elif package == "remuda":
@@ -357,6 +380,8 @@ class Module:
         assert isinstance(node, ast.Attribute)
         if node.attr in _WORDS:
             scope.carries = True
+        elif node.attr == "register_immutable":
+            self.registers = True
         return [(node.value, scope)]
 
     def _keyword(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:

@@ -361,12 +361,18 @@ class Objects:
                 inside = [self.bare(node, frozenset((one,))) for one in thing.holds]
                 if not any(inside):
                     return None
-            elif thing.type.name not in MUTABLE:
+            elif not self._changeable(thing.type.name):
                 return None
         names = sorted({show(thing.type).partition("[")[0] for thing in certain})
         if set(names) <= {"tuple", "envelope"}:
             return "tuple with a mutable object in it" if names == ["tuple"] else "mutable payload"
         return " or ".join(names)
+
+    def _changeable(self, name: str) -> bool:
+        """Whether objects of a type surely can be changed."""
+        if name.startswith("class "):
+            return self.module.changeable(name.removeprefix("class "))
+        return name in MUTABLE
 
     # Mutation
 

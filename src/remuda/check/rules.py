@@ -41,6 +41,7 @@ RULES: Final = {
         Rule("RMD106", "bare-mutable", "a bare mutable object sent, or given to a new agent"),
         Rule("RMD107", "wrong-message", "a message of a type that the agent doesn't take"),
         Rule("RMD108", "not-unique", "an iso twice in one message, or its content beside it"),
+        Rule("RMD109", "mutable-val", "a val made of what can be changed"),
         Rule("RMD110", "unused-ignore", "a comment that ignores nothing", "warning"),
     )
 }

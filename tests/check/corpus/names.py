@@ -17,7 +17,7 @@ async def by_an_alias(agent: r.AgentRef[list[int]]) -> None:
     print(numbers)  # expect: RMD101
 
 
-def from_a_module_of_the_package(numbers: list[int]) -> None:
+def from_a_module_of_the_package(numbers) -> None:
     shared = make_val(numbers)
     shared.append(1)  # expect: RMD104
 

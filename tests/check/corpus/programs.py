@@ -169,7 +169,7 @@ async def settings_for_all(runtime: Runtime, behaviour, settings: dict[str, int]
     log.info("started with %s", shared)
 
 
-async def settings_changed_too_late(runtime: Runtime, behaviour, settings: dict[str, int]) -> None:
+async def settings_changed_too_late(runtime: Runtime, behaviour, settings) -> None:
     shared = val(settings)
     runtime.spawn(behaviour, shared)
     settings["changed"] = 1  # expect: RMD104

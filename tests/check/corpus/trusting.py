@@ -1,6 +1,6 @@
 """A runtime that checks no capabilities lets bare objects through; an iso is still moved."""
 
-from remuda import AgentRef, Runtime, iso
+from remuda import AgentRef, Runtime, iso, val
 
 
 async def a_list() -> None:
@@ -19,3 +19,7 @@ async def an_iso(agent: AgentRef[list[int]]) -> None:
     numbers = iso([1])
     await agent.send(numbers)
     print(numbers)  # expect: RMD101
+
+
+async def a_val(agent: AgentRef[object]) -> None:
+    await agent.send(val([1]))  # expect: RMD109

@@ -8,12 +8,12 @@ from remuda import AgentRef, Mailbox, Val, box, freeze, iso, trn, val
 
 
 def append_to_a_val(numbers: list[int]) -> None:
-    shared = val(numbers)
+    shared = freeze(numbers)
     shared.append(1)  # expect: RMD104
 
 
 def set_an_item(table: dict[str, int]) -> None:
-    shared = val(table)
+    shared = freeze(table)
     shared["one"] = 1  # expect: RMD104
 
 
@@ -23,7 +23,7 @@ def set_an_attribute(order) -> None:
 
 
 def delete_an_item(table: dict[str, int]) -> None:
-    shared = val(table)
+    shared = freeze(table)
     del shared["one"]  # expect: RMD104
 
 
@@ -34,16 +34,15 @@ def augment_an_attribute(order) -> None:
 
 
 def augment_an_item(table: dict[str, int]) -> None:
-    shared = val(table)
+    shared = freeze(table)
     shared["one"] += 1  # expect: RMD104
 
 
-def augment_in_place(numbers: list[int]) -> None:
-    shared = val(numbers)
+def augment_in_place(shared: Val[list[int]]) -> None:
     shared += [1]  # expect: RMD104
 
 
-def change_by_another_name(numbers: list[int]) -> None:
+def change_by_another_name(numbers) -> None:
     shared = val(numbers)
     numbers.append(1)  # expect: RMD104
     print(shared)
@@ -74,21 +73,21 @@ async def change_a_message(mailbox: Mailbox[Val[dict[str, int]]]) -> None:
 
 
 def change_on_one_path(numbers: list[int], share: bool) -> None:
-    chosen = val(numbers) if share else [1]
+    chosen = freeze(numbers) if share else [1]
     chosen.append(1)  # expect: RMD104
 
 
-def change_by_a_function(numbers: list[int]) -> None:
+def change_by_a_function(numbers) -> None:
     shared = val(numbers)
     random.shuffle(shared)  # expect: RMD104
 
 
-def push_on_a_heap(numbers: list[int]) -> None:
+def push_on_a_heap(numbers) -> None:
     shared = val(numbers)
     heapq.heappush(shared, 1)  # expect: RMD104
 
 
-def take_out(numbers: list[int]) -> int:
+def take_out(numbers) -> int:
     shared = val(numbers)
     return shared.pop()  # expect: RMD104
 
@@ -129,11 +128,11 @@ def change_through_iteration_of_items(table) -> None:
 
 
 def read_it(numbers: list[int]) -> int:
-    shared = val(numbers)
+    shared = freeze(numbers)
     return shared[0] + len(shared) + shared.count(1)
 
 
-def change_before(numbers: list[int]) -> None:
+def change_before(numbers) -> None:
     numbers.append(1)
     shared = val(numbers)
     print(shared)
@@ -146,13 +145,13 @@ def change_what_was_frozen(numbers: list[int]) -> None:
 
 
 def change_a_copy(numbers: list[int]) -> None:
-    shared = val(numbers)
+    shared = freeze(numbers)
     own = list(shared)
     own.append(1)
 
 
 def change_a_sorted_copy(numbers: list[int]) -> None:
-    shared = val(numbers)
+    shared = freeze(numbers)
     own = sorted(shared)
     own.append(1)
 
@@ -211,7 +210,7 @@ def change_an_iso(numbers: list[int]) -> None:
 
 
 def new_one_by_update(table: dict[str, int]) -> dict[str, int]:
-    shared = val(table)
+    shared = freeze(table)
     return {**shared, "more": 1}
 
 
@@ -221,7 +220,7 @@ def value_of_an_enum_like(settings) -> None:
     print(copy)
 
 
-async def share_while_reading(agent: AgentRef[object], numbers: list[int]) -> None:
+async def share_while_reading(agent: AgentRef[object], numbers: tuple[int, ...]) -> None:
     shared = val(numbers)
     await agent.send(shared)
     for number in shared:
