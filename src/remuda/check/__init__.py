@@ -10,8 +10,10 @@ It reads sources only; nothing of the program is imported or run.
 #   module, types     what the file defines and imports; annotations
 #   flow              the graph of each function
 #   function          goes along the graph until nothing new is learnt
+#   patterns          what a `match` captures
 #   calls, evaluate   what calls and other expressions do
-#   objects, state    to which objects, and what must not happen to them
+#   parts, objects    to which objects, what is in them, and what must not happen to them
+#   state             what is known of them at one point
 #   comments          what is ignored
 #   report, pages     how it is told, and explained
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Callable
 from typing import Final
 
 from remuda.check.capabilities import HANDLES
-from remuda.check.evaluate import of_type
 from remuda.check.finding import Site
 from remuda.check.messages import SENDS, Messages
 from remuda.check.module import Class, Function, statements
 from remuda.check.objects import path_of
+from remuda.check.parts import of_type
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
 from remuda.check.types import FACTORIES, MUTABLE, Type, parse
 
@@ -153,8 +154,15 @@ class Calls(Messages):
 
     def _method(self, node: ast.Call, function: ast.Attribute, name: str | None) -> Ids:
         base = self.eval(function.value)
+        moving = self.moving
         found = self._arguments(node)
+        if self.moving and not moving:
+            self.use(function.value, base)  # it is called when the arguments are there
         things = self.things(base)
+        if function.attr == "copy":
+            copy = self.copy(node, base)
+            if copy is not UNKNOWN:
+                return copy
         if things and function.attr in _CHANGES:
             sure = any(thing.type.name in MUTABLE for _, thing in things)
             if sure or node is self.discarded or function.attr in _ONLY_CHANGES:
@@ -268,7 +276,8 @@ class Calls(Messages):
         names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)][
             skip:
         ]
-        given = dict(zip(names, [ids for _, ids in found[: len(node.args)]], strict=False))
+        plain = itertools.takewhile(lambda pair: not isinstance(pair[0], ast.Starred), found)
+        given = dict(zip(names, [ids for _, ids in plain][: len(node.args)], strict=False))
         for keyword, (_, ids) in zip(node.keywords, found[len(node.args) :], strict=True):
             if keyword.arg is not None:
                 given[keyword.arg] = ids

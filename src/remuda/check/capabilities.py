@@ -110,5 +110,9 @@ class Capabilities(Evaluator):
         return self.make(id(node), Thing(type=Type("remuda.Runtime")))
 
     def _message(self, node: ast.Call) -> Ids:
-        parts = [*node.args, *(keyword.value for keyword in node.keywords)]
-        return self.compound(node, Type("envelope"), parts)
+        """An envelope. Of what else is given than the payload, it keeps frozen copies."""
+        others = [keyword.value for keyword in node.keywords if keyword.arg != "payload"]
+        for other in others:
+            self.eval(other)
+        payload = [keyword.value for keyword in node.keywords if keyword.value not in others]
+        return self.compound(node, Type("envelope"), [*node.args, *payload])

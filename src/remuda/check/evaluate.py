@@ -12,40 +12,17 @@ from typing import Final
 
 from remuda.check.effects import Effects
 from remuda.check.module import Function, Module, Scope
-from remuda.check.objects import Objects, Reports, path_of
+from remuda.check.objects import Reports, path_of
+from remuda.check.parts import Parts, of_type
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
 from remuda.check.types import ANY, Type, of_constant, parse
 
-__all__ = ["Evaluator", "of_type"]
+__all__ = ["Evaluator"]
 
-_CAPS: Final = {
-    "remuda.Iso": "iso",
-    "remuda.Val": "val",
-    "remuda.Ref": "ref",
-    "remuda.Tracked": "ref",
-    "remuda.Tag": "tag",
-    "remuda.Trn": "trn",
-    "remuda.Box": "box",
-}
 _MOST_TURNS: Final = 4
 
 
-def of_type(kind: Type) -> Thing:
-    """An object of an annotated type."""
-    if kind.name == "|":
-        members = [member for member in kind.args if member.name != "None"]
-        things = {of_type(member) for member in members}
-        caps = {thing.cap for thing in things}
-        if len(things) == 1:
-            return things.pop()
-        return Thing(caps.pop() if len(caps) == 1 else "", ANY)
-    cap = _CAPS.get(kind.name)
-    if cap is not None:
-        return Thing(cap, kind.args[0] if kind.args else ANY)
-    return Thing(type=kind)
-
-
-class Evaluator(Objects):
+class Evaluator(Parts):
     """Goes through expressions. What calls do is told by a subclass."""
 
     def __init__(self, module: Module, scope: Scope, reports: Reports | None) -> None:
@@ -149,7 +126,7 @@ class Evaluator(Objects):
                 if thing != Thing():
                     break
         else:
-            return self._part(node, base)
+            return self.part(node, base)
         made = self.make(id(node), thing)
         if path is not None and thing.cap:
             self.state.bind(path, made)
@@ -161,51 +138,13 @@ class Evaluator(Objects):
         self.eval(node.slice)
         if base is UNKNOWN:
             return UNKNOWN
-        element = self.element(base, subscript=True)
-        if element.type.name.startswith("remuda."):
-            return self.make(id(node), element)
-        return self._part(node, base)
-
-    def _part(self, node: ast.expr, base: Ids) -> Ids:
-        """Something that was taken out of an object, and is still in it."""
-        whole: set[int] = set()
-        cap = ""
-        made = Thing()
-        for number, thing in self.things(base):
-            if thing.cap in ("val", "box"):
-                cap = thing.cap
-            elif thing.frozen is not None:
-                cap = "val"
-            elif thing.cap in ("iso", "any", "") and not thing.immutable:
-                whole |= {number, *thing.part_of}
-                if thing.moved and thing.part_of:
-                    made = made._replace(moved=thing.moved, surely=thing.surely)
-        if cap:
-            return self.make(id(node), Thing(cap))
-        if not whole:
-            return UNKNOWN
-        return self.make(id(node), made._replace(part_of=frozenset(whole)))
-
-    def element(self, ids: Ids, *, subscript: bool = False) -> Thing:
-        """What an object holds, if that is all of one kind."""
-        things = self.certain(ids)
-        kinds: set[Thing] = set()
-        for thing in things:
-            if thing.cap in ("val", "box"):
-                kinds.add(Thing(thing.cap))
-                continue
-            inner = [self.state.things.get(one) for one in thing.holds]
-            if thing.type.args:
-                position = 1 if subscript and thing.type.name in ("dict", "defaultdict") else 0
-                if position < len(thing.type.args):
-                    kinds.add(of_type(thing.type.args[position]))
-            elif inner and all(one is not None for one in inner) and not subscript:
-                kinds |= {Thing(one.cap, one.type) for one in inner if one is not None}
-            elif inner and all(one and one.type.name.startswith("remuda.") for one in inner):
-                kinds |= {Thing(type=one.type) for one in inner if one is not None}
-            else:
-                return Thing()
-        return kinds.pop() if len(kinds) == 1 else Thing()
+        if isinstance(node.slice, ast.Slice):
+            copy = self.copy(node, base)
+            return copy if copy is not UNKNOWN else self.part(node, base)
+        position = ast.literal_eval(node.slice) if _is_index(node.slice) else None
+        element = self.element(base, subscript=True, position=position)
+        known = element.type.name.startswith("remuda.")
+        return self.part(node, base, element if known else None)
 
     # Binding
 
@@ -223,20 +162,18 @@ class Evaluator(Objects):
             if isinstance(target, ast.Subscript):
                 self.eval(target.slice)
             self.mutate(target, target.value, base)
+            if base == UNKNOWN and any(thing.cap for _, thing in self.things(ids)):
+                base = self.named(target.value, base)
             self.hold(base, ids)
             path = path_of(target) if isinstance(target, ast.Attribute) else None
             if path is not None:
                 self.state.bind(path, ids)
 
     def _unpack(self, targets: list[ast.expr], ids: Ids) -> None:
-        things = self.certain(ids)
-        kind = things[0].type if len(things) == 1 else ANY
-        pairwise = kind.name == "tuple" and len(kind.args) == len(targets)
+        counted = not any(isinstance(target, ast.Starred) for target in targets)
         for position, target in enumerate(targets):
-            if pairwise and not isinstance(target, ast.Starred):
-                self.bind(target, self.make(("part", id(target)), of_type(kind.args[position])))
-            else:
-                self.bind(target, UNKNOWN)
+            element = self.element(ids, position=position if counted else None)
+            self.bind(target, self.part(target, ids, element))
 
     def assign(self, targets: Iterable[ast.expr], value: ast.expr) -> None:
         """`target = value`, also for as many of each."""
@@ -265,14 +202,6 @@ class Evaluator(Objects):
                 return self.make(("literal", id(value)), Thing(type=kind))
         return ids
 
-    def hold(self, base: Ids, ids: Ids) -> None:
-        """The one object now leads to the other."""
-        known = frozenset(number for number in ids if number in self.state.things)
-        if known:
-            for number, thing in self.things(base):
-                if not known <= thing.holds and not thing.immutable:
-                    self.state.update(number, thing._replace(holds=thing.holds | known))
-
     # Expressions that hold others
 
     def _display(self, node: ast.expr) -> Ids:
@@ -296,13 +225,15 @@ class Evaluator(Objects):
             return self.make(id(node), Thing(type=kind))
         known = self.state.things
         holds = frozenset(one for _, ids in found for one in ids if one in known)
-        twice = self.second_way(found)
-        return self.make(id(node), Thing(type=kind, holds=holds, twice=twice))
+        twice, opens = self.second_way(found), self.opens(kind, found)
+        return self.make(id(node), Thing(type=kind, holds=holds, open=opens, twice=twice))
 
     def _starred(self, node: ast.expr) -> Ids:
+        """What is in it, which is put where the star is."""
         assert isinstance(node, ast.Starred)
-        self.eval(node.value)
-        return UNKNOWN
+        things = self.certain(self.eval(node.value))
+        holds = NOWHERE.union(*(thing.holds for thing in things))
+        return holds & self.state.things.keys() or UNKNOWN
 
     def _await(self, node: ast.expr) -> Ids:
         assert isinstance(node, ast.Await)
@@ -326,11 +257,28 @@ class Evaluator(Objects):
 
     def _binary(self, node: ast.expr) -> Ids:
         # A long sum is nested to the left.
+        terms: list[ast.BinOp] = []
         while isinstance(node, ast.BinOp):
-            self.eval(node.right)
+            terms.append(node)
             node = node.left
-        self.eval(node)
-        return UNKNOWN
+        ids = self.eval(node)
+        for term in reversed(terms):
+            ids = self._combined(term, ids, self.eval(term.right))
+        return ids
+
+    def _combined(self, node: ast.BinOp, left: Ids, right: Ids) -> Ids:
+        """A new list of two, or of some turns of one; a new dict or set of two."""
+        kinds = {thing.type.name for thing in (*self.certain(left), *self.certain(right))}
+        if isinstance(node.op, ast.Mult):
+            sides = (node.left, left), (node.right, right)
+            numbers = [self.type_of(*side) == Type("int") for side in sides]
+            if sum(numbers) != 1:
+                return UNKNOWN
+            same = left if numbers[1] else right
+            return self.copy(node, same)
+        if len(kinds) != 1 or not self.certain(left) or not self.certain(right):
+            return UNKNOWN
+        return self.copy(node, left | right)
 
     # Expressions that branch
 
@@ -370,17 +318,7 @@ class Evaluator(Objects):
             if isinstance(inner, ast.Name)
         }
         kept = {name: self.state.names.get(name) for name in names}
-        source = self.eval(node.generators[0].iter)
-        found: Ids = NOWHERE
-        for _ in range(_MOST_TURNS):
-            merged = self.state.copy()
-            self._generate(node.generators, source)
-            for result in results:
-                found |= self.eval(result)
-            changed = merged.join(self.state)
-            self.state = merged
-            if not changed:
-                break
+        found = self._turns(node.generators, results)
         for target, ids in kept.items():
             if ids is None:
                 self.state.names.pop(target, None)
@@ -390,17 +328,28 @@ class Evaluator(Objects):
         holds = frozenset(one for one in found if one in known)
         return self.make(id(node), Thing(type=Type(name), holds=holds))
 
-    def _generate(self, generators: list[ast.comprehension], source: Ids) -> None:
-        for position, generator in enumerate(generators):
-            if position:
-                source = self.eval(generator.iter)
-            element = self.element(source)
-            made = UNKNOWN
-            if element != Thing():
-                made = self.make(("element", id(generator)), element)
-            self.bind(generator.target, made)
+    def _turns(self, generators: list[ast.comprehension], results: list[ast.expr]) -> Ids:
+        """Goes round the loops of a comprehension, until nothing new is learnt.
+
+        Returns:
+            What the results may be.
+        """
+        if not generators:
+            return NOWHERE.union(*[self.eval(result) for result in results])
+        generator, *inner = generators
+        source = self.eval(generator.iter)
+        found: Ids = NOWHERE
+        for _ in range(_MOST_TURNS):
+            before = self.state.copy()
+            self.bind(generator.target, self.part(generator, source, self.element(source)))
             for test in generator.ifs:
                 self.eval(test)
+            found |= self._turns(inner, results)
+            changed = before.join(self.state)
+            self.state = before
+            if not changed:
+                break
+        return found
 
     # Functions, and what leaves them
 
@@ -421,6 +370,13 @@ class Evaluator(Objects):
     def annotated(self, node: ast.expr | None) -> Type:
         """The type that an annotation of this function names."""
         return parse(node, self.module, self.scope)
+
+
+def _is_index(node: ast.expr) -> bool:
+    """Whether it is a number as it is written: `0`, `-1`."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, ast.Constant) and type(node.value) is int
 
 
 _EXPRESSIONS: Final[dict[type[ast.expr], Callable[[Evaluator, ast.expr], Ids]]] = {

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 from remuda.check.blocks import Block, Step
-from remuda.check.calls import Calls
 from remuda.check.effects import Effects
-from remuda.check.evaluate import of_type
 from remuda.check.flow import Flow
 from remuda.check.module import Function, Module, Scope
 from remuda.check.objects import Message, Report, Reports, path_of
+from remuda.check.parts import of_type
+from remuda.check.patterns import Patterns
 from remuda.check.state import UNKNOWN, State, Thing
 from remuda.check.types import ANY, MUTABLE, Type, parse
 
@@ -39,7 +39,7 @@ class _Shared:
         self.depth = 0
 
 
-class Walk(Calls):
+class Walk(Patterns):
     """Goes through one function, or through the top level of a file."""
 
     def __init__(
@@ -109,6 +109,11 @@ class Walk(Calls):
                 thing = Thing("any")
             if thing != Thing():
                 self.state.bind(argument.arg, self.make(("parameter", argument.arg), thing))
+        for more, name in ((node.args.vararg, "tuple"), (node.args.kwarg, "dict")):
+            if more is not None and more.annotation is not None:
+                kind = parse(more.annotation, self.module, self.scope)
+                args = (kind, Type("ellipsis")) if name == "tuple" else (Type("str"), kind)
+                self.state.bind(more.arg, self.make(id(more), Thing(type=Type(name, args))))
         if arguments and not isinstance(node, ast.Lambda):
             first = parse(arguments[0].annotation, self.module, self.scope)
             self._agent = first.name == "remuda.Mailbox" or (
@@ -184,9 +189,8 @@ class Walk(Calls):
 
     def _next(self, step: Step) -> None:
         assert isinstance(step.node, ast.For | ast.AsyncFor)
-        element = self.element(self.state.names.get(f"<{id(step.node)}>", UNKNOWN))
-        made = UNKNOWN if element == Thing() else self.make(("element", id(step.node)), element)
-        self.bind(step.node.target, made)
+        source = self.state.names.get(f"<{id(step.node)}>", UNKNOWN)
+        self.bind(step.node.target, self.part(step.node, source, self.element(source)))
 
     def _enter(self, step: Step) -> None:
         assert isinstance(step.node, ast.withitem)
@@ -200,22 +204,6 @@ class Walk(Calls):
         assert isinstance(step.node, ast.ExceptHandler)
         if step.node.name:
             self.state.bind(step.node.name, UNKNOWN)
-
-    def _subject(self, step: Step) -> None:
-        assert isinstance(step.node, ast.Match)
-        self.state.bind("<subject>", self.eval(step.node.subject))
-
-    def _case(self, step: Step) -> None:
-        assert isinstance(step.node, ast.match_case)
-        whole = self.state.names.get("<subject>", UNKNOWN)
-        for node in ast.walk(step.node.pattern):
-            if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
-                top = node is step.node.pattern
-                self.state.bind(node.name, whole if top else UNKNOWN)
-            elif isinstance(node, ast.MatchMapping) and node.rest:
-                self.state.bind(node.rest, UNKNOWN)
-            elif isinstance(node, ast.MatchValue):
-                self.eval(node.value)
 
     # Statements
 
@@ -295,6 +283,12 @@ class Walk(Calls):
         assert isinstance(node, ast.ClassDef)
         for part in (*node.decorator_list, *node.bases):
             self.eval(part)
+        own = self.module.scopes[node].bound
+        for statement in node.body:
+            if isinstance(statement, ast.Assign | ast.AnnAssign | ast.Expr) and statement.value:
+                names = {one.id for one in ast.walk(statement.value) if isinstance(one, ast.Name)}
+                if not names & own.keys():
+                    self.eval(statement.value)
         self.state.bind(node.name, UNKNOWN)
 
     def _import(self, node: ast.AST) -> None:
@@ -454,8 +448,8 @@ _STEPS: Final[dict[str, Callable[[Walk, Step], None]]] = {
     "next": Walk._next,
     "enter": Walk._enter,
     "catch": Walk._catch,
-    "subject": Walk._subject,
-    "case": Walk._case,
+    "subject": Walk.subject,
+    "case": Walk.case,
 }
 _STATEMENTS: Final[dict[type[ast.AST], Callable[[Walk, ast.AST], None]]] = {
     ast.Expr: Walk._expression,

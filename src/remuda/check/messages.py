@@ -209,7 +209,13 @@ class Messages(Capabilities):
         for _, thing in self.things(ids):
             if thing.function is None:
                 continue
-            for name in sorted(self.free_names(thing.function)):
+            arguments = thing.function.args
+            defaults = {
+                default.id
+                for default in (*arguments.defaults, *arguments.kw_defaults)
+                if isinstance(default, ast.Name)
+            }
+            for name in sorted(self.free_names(thing.function) | defaults):
                 self._check_captured(name, node)
 
     def _check_captured(self, name: str, node: ast.expr) -> None:

@@ -59,6 +59,9 @@ _STAR: Final = [
 ]
 """What `from remuda import *` brings, as far as it matters here."""
 
+_MAKERS: Final = frozenset({"__init__", "__new__", "__post_init__"})
+"""Methods in which an object may make something else of what it is given."""
+
 
 @dataclass(eq=False)
 class Scope:
@@ -238,24 +241,39 @@ class Module:
                     return None
         return frozenset(found)
 
-    def changeable(self, name: str) -> bool:
-        """Whether the objects of a class of the file surely can be changed: a dataclass's, unless it is frozen."""
+    def frozen(self, name: str) -> bool | None:
+        """Whether a class is a frozen dataclass, or a NamedTuple, that keeps what it is given.
+
+        False for a dataclass that isn't frozen; None if neither is certain, as in a file that calls
+        `register_immutable`.
+        """
         known = self.classes.get(name)
-        if known is None or self.registers or len(known.node.decorator_list) != 1:
+        if known is None or self.registers:
+            return None
+        frozen = self._dataclass(known.node)
+        if frozen is False:
             return False
-        decorator = known.node.decorator_list[0]
+        above = self.ancestors(name) or frozenset()
+        if frozen is None and ("tuple" not in above or known.node.decorator_list):
+            return None
+        methods = {
+            method for one in above if one in self.classes for method in self.classes[one].methods
+        }
+        return True if above and not methods & _MAKERS else None
+
+    def _dataclass(self, node: ast.ClassDef) -> bool | None:
+        """Whether a dataclass is frozen; None if it isn't one, or can't be told."""
+        if len(node.decorator_list) != 1:
+            return None
+        decorator = node.decorator_list[0]
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         if self.qualified(called, self.scope) != "dataclasses.dataclass":
-            return False
+            return None
         options = decorator.keywords if isinstance(decorator, ast.Call) else []
-        return all(
-            option.arg is not None
-            and (
-                option.arg != "frozen"
-                or (isinstance(option.value, ast.Constant) and not option.value.value)
-            )
-            for option in options
-        )
+        values = [option.value for option in options if option.arg in ("frozen", None)]
+        if not values:
+            return False
+        return bool(values[0].value) if isinstance(values[0], ast.Constant) else None
 
     def _scan(self) -> None:
         """Fills the scopes, in one pass without recursion: expressions may be nested deeply."""

@@ -13,7 +13,7 @@ from typing import Final
 from remuda.check.finding import Site
 from remuda.check.module import Module, Scope
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, State, Thing
-from remuda.check.types import MUTABLE, show
+from remuda.check.types import MUTABLE, Type, show
 
 __all__ = ["Message", "Objects", "Report", "Reports", "path_of"]
 
@@ -71,6 +71,14 @@ def path_of(node: ast.expr) -> str | None:
     if not names or not isinstance(node, ast.Name):
         return None
     return ".".join([node.id, *reversed(names)])
+
+
+def _called(thing: Thing) -> str:
+    """How to call an object of a known type in a report."""
+    name = show(thing.type).partition("[")[0]
+    if not thing.open:
+        return name
+    return "mutable payload" if name == "Message" else f"{name} with a mutable object in it"
 
 
 class Objects:
@@ -147,14 +155,14 @@ class Objects:
         things = self.state.things
         for number in ids:
             thing = things.get(number)
-            if thing is not None and thing.moved and not thing.part_of:
+            if thing is not None and (thing.itself or (thing.moved and not thing.part_of)):
                 break
         else:
             return
         moved = [
             (number, thing)
             for number, thing in self.things(ids)
-            if thing.moved and not thing.part_of
+            if thing.itself or (thing.moved and not thing.part_of)
         ]
         sites = sorted({site for _, thing in moved for site in thing.moved})
         before = [site for site in sites if not site.contains(node)]
@@ -251,6 +259,7 @@ class Objects:
                     one,
                     inner._replace(
                         moved=inner.moved | {site},
+                        itself=inner.itself or one in marked,
                         surely=inner.surely or surely,
                     ),
                 )
@@ -355,24 +364,21 @@ class Objects:
         if not certain:
             return None
         for thing in certain:
-            if thing.cap or thing.part_of:
+            if thing.cap or not (thing.open or self._frozen(thing.type.name) is False):
                 return None
-            if thing.type.name in ("tuple", "envelope"):
-                inside = [self.bare(node, frozenset((one,))) for one in thing.holds]
-                if not any(inside):
-                    return None
-            elif not self._changeable(thing.type.name):
-                return None
-        names = sorted({show(thing.type).partition("[")[0] for thing in certain})
-        if set(names) <= {"tuple", "envelope"}:
-            return "tuple with a mutable object in it" if names == ["tuple"] else "mutable payload"
-        return " or ".join(names)
+        return " or ".join(sorted({_called(thing) for thing in certain}))
 
-    def _changeable(self, name: str) -> bool:
-        """Whether objects of a type surely can be changed."""
+    def _frozen(self, name: str) -> bool | None:
+        """Whether objects of a type can't be changed, apart from what they hold; None if that isn't certain."""
         if name.startswith("class "):
-            return self.module.changeable(name.removeprefix("class "))
-        return name in MUTABLE
+            return self.module.frozen(name.removeprefix("class "))
+        if name in MUTABLE:
+            return False
+        return True if name in ("tuple", "envelope") else None
+
+    def opens(self, kind: Type, parts: Sequence[tuple[ast.expr, Ids]]) -> bool:
+        """Whether an object of such a type, made of these parts, surely holds what can be changed."""
+        return bool(self._frozen(kind.name)) and any(self.bare(part, ids) for part, ids in parts)
 
     # Mutation
 

@@ -181,8 +181,8 @@ async def tell(agent: AgentRef[object]) -> None:
         """\
 A list, dict, set, bytearray or the like can't be sent as it is: sender and receiver would both have it. The run time
 refuses it with `NotSendable`. It counts if the expression, or every value that the name can have there, is such an
-object or one of a dataclass of the same file that isn't frozen, also within a tuple, and also as an argument of a new
-agent. Files that make a `Runtime(capabilities="trust")`
+object or one of a dataclass of the same file that isn't frozen, also within a tuple (or a frozen dataclass or
+NamedTuple of the same file), and also as an argument of a new agent. Files that make a `Runtime(capabilities="trust")`
 are left alone.
 
 `iso(x)` hands it over, `freeze(x)` shares an immutable copy, `unchecked(x)` says that you answer for it.""",
@@ -261,7 +261,7 @@ async def send_pair(agent: AgentRef[object]) -> None:
 A val is shared, so nobody may be able to change what it is made of. `val` makes no copy: it looks at the object, and
 refuses a list, dict, set, bytearray or the like with `NotSendable`. It counts if the expression, or every value that
 the name can have there, is such an object or one of a dataclass of the same file that isn't frozen, also within a
-tuple.
+tuple (or a frozen dataclass or NamedTuple of the same file).
 
 `freeze(x)` makes an immutable copy, which is a val as it is (`val(freeze(x))` is the same with a handle). An iso may be
 given to `val`: it is moved, and nobody can write to what was in it any more.""",

@@ -32,7 +32,9 @@ class Thing(NamedTuple):
         type: Its type; of a handle, that of what is in it.
         holds: What can be reached from it, as far as that is known.
         part_of: What it was taken out of.
+        open: Whether it surely holds what can be changed, though it can't be changed itself: a tuple with a list in it.
         moved: Where it was moved, on some path.
+        itself: Whether it was moved itself, on some path, and not only what it is part of.
         surely: Whether it was moved on every path.
         frozen: Where it was made immutable, by `val`.
         twice: Where a second way to the same iso came into it.
@@ -43,7 +45,9 @@ class Thing(NamedTuple):
     type: Type = ANY
     holds: Ids = NOWHERE
     part_of: Ids = NOWHERE
+    open: bool = False
     moved: frozenset[Site] = frozenset()
+    itself: bool = False
     surely: bool = False
     frozen: Site | None = None
     twice: Site | None = None
@@ -71,7 +75,9 @@ class Thing(NamedTuple):
             self.type if self.type == other.type else ANY,
             self.holds | other.holds,
             self.part_of | other.part_of,
+            self.open and other.open,
             self.moved | other.moved,
+            self.itself or other.itself,
             self.surely and other.surely,
             self.frozen or other.frozen,
             self.twice or other.twice,

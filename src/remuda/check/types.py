@@ -23,6 +23,7 @@ __all__ = [
     "Type",
     "accepts",
     "is_builtin",
+    "item",
     "of_constant",
     "parse",
     "show",
@@ -58,6 +59,7 @@ FACTORIES: Final = {
     "collections.OrderedDict": "OrderedDict",
     "collections.Counter": "Counter",
     **{name: name for name in ("list", "dict", "set", "bytearray")},
+    "sorted": "list",
 }
 """What makes such a container, by its full name."""
 
@@ -129,7 +131,7 @@ def _parse(node: ast.expr, module: Module, scope: Scope | None, depth: int) -> T
             except (SyntaxError, ValueError):
                 return ANY
             return parse(inner, module, scope, depth + 1)
-        return NONE if node.value is None else ANY
+        return of_constant(node.value) if node.value in (None, ...) else ANY
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _union(
             [
@@ -198,6 +200,22 @@ def unwrap(kind: Type) -> Type:
     return kind
 
 
+def item(kind: Type, position: int | None = None) -> Type:
+    """What is in a container: at a position, if it is a tuple; else what iterating over it gives.
+
+    Args:
+        kind: The container's type, with its arguments.
+        position: Of a tuple; None if unknown.
+    """
+    if kind.name != "tuple":
+        return kind.args[0]
+    if kind.args[1:] == (Type("ellipsis"),):
+        return kind.args[0]
+    if position is None:
+        return kind.args[0] if len(set(kind.args)) == 1 else ANY
+    return kind.args[position] if -len(kind.args) <= position < len(kind.args) else ANY
+
+
 def accepts(wanted: Type, given: Type, module: Module) -> bool:
     """Whether a place of one type may take a value of another; False only if it surely may not."""
     wanted, given = unwrap(wanted), unwrap(given)
@@ -232,10 +250,12 @@ def accepts(wanted: Type, given: Type, module: Module) -> bool:
 
 def show(kind: Type) -> str:
     """A type as it is written in an annotation."""
-    if kind.name == "?":
+    if kind.name in ("?", "ellipsis"):
         return "..."
     if kind.name == "|":
         return " | ".join(show(member) for member in kind.args)
+    if kind.name == "envelope":
+        return "Message"
     name = kind.name.removeprefix("class ").removeprefix("remuda.")
     if not kind.args:
         return name

@@ -297,3 +297,108 @@ class Collector(Agent[int]):
         full, self.buffer = self.buffer, []
         self.sink.send_nowait(iso(full))
         self.buffer.append(1)
+
+
+async def an_element_of_an_iteration(agent: AgentRef[object]) -> None:
+    rows = [[1], [2]]
+    kept = None
+    for row in rows:
+        kept = row
+    await agent.send(iso(rows))
+    kept.append(1)  # expect: RMD103
+
+
+async def unpacked_from_an_iso(agent: AgentRef[object], load) -> None:
+    rows = iso(load())
+    first, *_ = rows
+    await agent.send(rows)
+    first.append(1)  # expect: RMD103
+
+
+async def captured_from_an_iso(agent: AgentRef[object], load) -> None:
+    order = iso(load())
+    match order:
+        case {"lines": lines}:
+            await agent.send(order)
+            lines.append(1)  # expect: RMD103
+
+
+async def captured_whole(agent: AgentRef[object], load) -> None:
+    order = iso(load())
+    match (order, 1):
+        case (handle, int()):
+            await agent.send(handle)
+    print(order)  # expect: RMD101
+
+
+async def each_element_in_an_iso(agent: AgentRef[object], rows: list[list[int]]) -> None:
+    for row in rows:
+        await agent.send(iso(row))
+        print(row)  # expect: RMD103
+
+
+async def in_a_list_with_a_star(agent: AgentRef[object]) -> None:
+    row = [1]
+    rows = [row]
+    await agent.send(iso([*rows]))
+    row.append(1)  # expect: RMD103
+
+
+async def out_of_a_dict(agent: AgentRef[object]) -> None:
+    rows = [1]
+    table = {"rows": rows}
+    await agent.send(iso(rows))
+    table["rows"].append(1)  # missed: RMD103: which of the things in a container it is isn't known
+
+
+async def a_slice_is_a_copy(agent: AgentRef[object], numbers: list[int]) -> None:
+    own = iso(numbers)
+    tail = own[1:]
+    await agent.send(own)
+    tail.append(1)
+
+
+async def numbers_out_of_an_iso(agent: AgentRef[object], load) -> None:
+    rows = iso(load())
+    first, second = rows
+    total = 0
+    for number in rows:
+        total += number
+    await agent.send(rows)
+    first += 1
+    print(first, second, number, total)
+
+
+async def the_rest_is_new(agent: AgentRef[object], load) -> None:
+    rows = iso(load())
+    match rows:
+        case {"kind": kind, **rest}:
+            await agent.send(rows)
+            rest["seen"] = True
+            print(kind)
+        case [_, *others]:
+            await agent.send(rows)
+            others.append(1)
+
+
+async def an_element_of_something_else(agent: AgentRef[object], rows, load) -> None:
+    own = iso(rows)
+    for row in own:
+        print(row)
+    await agent.send(own)
+    for row in load():
+        row.append(1)
+
+
+async def elements_one_by_one(agent: AgentRef[object], rows: list[list[int]]) -> None:
+    first, second = rows
+    await agent.send(iso(first))
+    second.append(1)
+    rows[2].append(1)
+
+
+async def taken_out_and_renewed(agent: AgentRef[object], rows: list[list[int]]) -> None:
+    while rows:
+        await agent.send(iso(rows.pop()))
+        rows.append([])
+        rows[0].append(1)

@@ -1,6 +1,8 @@
 """Mutable objects that are sent as they are."""
 
 from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import remuda
 from remuda import AgentRef, Mailbox, Message, Request, Runtime, channel, freeze, iso, unchecked, val
@@ -122,7 +124,65 @@ async def to_one_by_name(agents: dict[str, AgentRef[list[int]]]) -> None:
 
 
 async def a_sorted_list(agent: AgentRef[list[int]], numbers) -> None:
-    await agent.send(sorted(numbers))  # missed: RMD106: only displays and constructors count
+    await agent.send(sorted(numbers))  # expect: RMD106
+
+
+async def a_split_text(agent: AgentRef[list[str]]) -> None:
+    await agent.send("a b".split())  # missed: RMD106: what methods return isn't known, except of copy
+
+
+async def joined_lists(agent: AgentRef[list[int]]) -> None:
+    await agent.send([1] + [2])  # expect: RMD106
+    await agent.send([0] * 10)  # expect: RMD106
+
+
+async def merged_dicts(agent: AgentRef[dict[str, int]], defaults: dict[str, int]) -> None:
+    await agent.send(defaults | {"one": 1})  # expect: RMD106
+
+
+async def a_copy(agent: AgentRef[list[int]], numbers: list[int]) -> None:
+    await agent.send(numbers.copy())  # expect: RMD106
+    await agent.send(numbers[1:])  # expect: RMD106
+
+
+@dataclass(frozen=True)
+class Report:
+    rows: object
+    title: str = ""
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+@dataclass(frozen=True)
+class Checked:
+    rows: object
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(self.rows))
+
+
+async def in_a_frozen_dataclass(agent: AgentRef[Report]) -> None:
+    await agent.send(Report([1]))  # expect: RMD106
+    await agent.send(Report((1, Report({}))))  # expect: RMD106
+
+
+async def in_a_named_tuple(agent: AgentRef[Pair]) -> None:
+    rows = []
+    pair = Pair(1, rows)
+    await agent.send(pair)  # expect: RMD106
+
+
+async def an_element(agent: AgentRef[list[int]], rows: list[list[int]]) -> None:
+    for row in rows:
+        await agent.send(row)  # expect: RMD106
+
+
+def many_arguments(runtime: Runtime) -> None:
+    first = ([1],)
+    runtime.spawn(behaviour, *first)  # expect: RMD106
 
 
 ROWS = [1, 2]
@@ -226,3 +286,39 @@ def a_test(agent: AgentRef[object]) -> None:
 
     with pytest.raises(remuda.NotSendable):
         agent.send_nowait([1])
+
+
+async def a_tuple_that_may_hold_one(agent: AgentRef[object], load, short: bool) -> None:
+    found = load()
+    if found is None:
+        found = []
+    await agent.send((1, found))
+    await agent.send((2, [] if short else 1))
+
+
+async def headers_of_an_envelope(agent: AgentRef[Message[int]]) -> None:
+    await agent.send(Message(1, headers={"trace": "one"}))
+
+
+async def a_frozen_dataclass_of_what_may_be_sent(
+    agent: AgentRef[Report], rows: list[int], report: Report
+) -> None:
+    await agent.send(Report(tuple(rows)))
+    await agent.send(Report(iso(rows), title="one"))
+    await agent.send(Report(freeze({"one": 1})))
+    await agent.send(report)
+
+
+async def a_dataclass_that_makes_a_tuple_of_it(agent: AgentRef[Checked]) -> None:
+    await agent.send(Checked([1]))
+
+
+async def what_operators_may_return(agent: AgentRef[object], array) -> None:
+    await agent.send([1] * array)
+    await agent.send([1] + array)
+    await agent.send(array[1:])
+
+
+async def some_arguments(runtime: Runtime, numbers: list[int]) -> None:
+    runtime.spawn(behaviour, *numbers)
+    numbers.append(1)

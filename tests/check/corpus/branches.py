@@ -251,3 +251,33 @@ async def the_result_tells(agent: AgentRef[list[int]], ready: bool) -> None:
         sent = True
     if not sent:
         print(numbers)  # false: RMD101: values of flags are not followed; Pony refuses this as well
+
+
+async def captured_on_the_other_path(agent: AgentRef[object], message) -> None:
+    own = iso([1])
+    match message:
+        case ("send", target):
+            await target.send(own)
+        case {"own": own}:
+            print(own)
+        case [own, *_] | own:
+            print(own)
+
+
+async def in_one_case_for_good(agent: AgentRef[object], message) -> None:
+    own = iso([1])
+    match message:
+        case 1:
+            await agent.send(own)
+            return
+        case int() | str():
+            print(own)
+        case _:
+            own.append(2)
+    print(own)
+
+
+async def renewed_whatever_it_answers(agent: AgentRef[object]) -> None:
+    own = iso([1])
+    own = iso([2]) if await agent.send(own) is None else iso([3])
+    own.append(4)

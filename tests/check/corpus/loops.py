@@ -285,3 +285,58 @@ async def nested_loops_with_flag(agents: list[AgentRef[list[int]]], rows) -> Non
             if agent.depth < 10:
                 agent.send_nowait(numbers)
                 break
+
+
+def in_the_inner_loop(agents: list[AgentRef[object]], rows) -> object:
+    return [agent.send_nowait(own) for own in [iso(row) for row in rows] for agent in agents]  # expect: RMD102
+
+
+def in_the_outer_loop(agents: list[AgentRef[object]], rows) -> object:
+    return [agent.send_nowait(own) for agent in agents for own in [iso(row) for row in rows]]
+
+
+async def to_the_first_that_has_room(agents: list[AgentRef[object]]) -> None:
+    own = iso([1])
+    for agent in agents:
+        try:
+            agent.send_nowait(own)
+            break
+        except MailboxFull:
+            continue
+    else:
+        print(own)
+
+
+async def out_of_both_loops(agent: AgentRef[object], test) -> None:
+    own = iso([1])
+    for row in range(3):
+        for column in range(3):
+            if test(row, column):
+                await agent.send(own)
+                break
+        else:
+            continue
+        break
+    else:
+        print(own)
+
+
+async def left_in_a_finally(agent: AgentRef[object], rows, use) -> None:
+    own = iso([1])
+    for row in rows:
+        try:
+            use(row)
+        finally:
+            await agent.send(own)
+            break
+
+
+async def renewed_by_a_walrus(agent: AgentRef[object], load) -> None:
+    while own := iso(load()):
+        await agent.send(own)
+
+
+async def each_out_of_a_list(agent: AgentRef[object]) -> None:
+    own = [iso([number]) for number in range(3)]
+    while own:
+        await agent.send(own.pop())

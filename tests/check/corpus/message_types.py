@@ -282,3 +282,31 @@ async def to_all(agents: list[AgentRef[int]]) -> None:
     for agent in agents:
         await agent.send(1)
     await remuda.broadcast(agents, 1)
+
+
+async def many_agents(*agents: AgentRef[int], **others: AgentRef[int]) -> None:
+    for agent in agents:
+        await agent.send("one")  # expect: RMD107
+    await others["first"].send("one")  # expect: RMD107
+
+
+async def the_second_of_a_pair(pair: tuple[AgentRef[str], AgentRef[int]]) -> None:
+    await pair[1].send("one")  # expect: RMD107
+
+
+async def each_of_a_pair(pair: tuple[AgentRef[int], AgentRef[str]]) -> None:
+    await pair[0].send(1)
+    await pair[1].send("one")
+    await pair[-1].send("one")
+
+
+async def whatever_is_in_a_pair(agent: AgentRef[str], pair: tuple[int, str]) -> None:
+    for one in pair:
+        if isinstance(one, str):
+            await agent.send(one)
+
+
+async def a_tuple_of_any_length(agents: tuple[AgentRef[int], ...]) -> None:
+    first, second = agents
+    await second.send(1)
+    await agents[5].send(first.id)

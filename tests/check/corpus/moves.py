@@ -375,3 +375,51 @@ def taken_then_read() -> None:
 async def taken_then_sent_bare(agent: AgentRef[list[int]]) -> None:
     numbers = iso([1])
     await agent.send(numbers.take())  # expect: RMD106
+
+
+async def with_a_star(agent: AgentRef[object]) -> None:
+    numbers = iso([1])
+    arguments = (numbers,)
+    await agent.send(*arguments)
+    print(numbers)  # expect: RMD101
+
+
+async def while_its_method_waits(agent: AgentRef[object]) -> None:
+    numbers = iso([1])
+    numbers.append(await agent.send(numbers))  # expect: RMD101
+
+
+async def used_by_an_operator_after(agent: AgentRef[object]) -> None:
+    numbers = iso([1])
+    print(agent.send_nowait(numbers) or 0 + len(numbers))  # expect: RMD101
+
+
+async def in_the_body_of_a_class(agent: AgentRef[object]) -> None:
+    numbers = iso([1])
+    await agent.send(numbers)
+
+    class Table:
+        rows = numbers  # expect: RMD101
+
+    print(Table)
+
+
+async def a_name_of_the_class(agent: AgentRef[object]) -> None:
+    numbers = iso([1])
+    await agent.send(numbers)
+
+    class Table:
+        numbers = ()
+        rows = numbers
+
+    print(Table)
+
+
+STALE = iso([1])
+
+
+async def a_global_that_is_given_another(agent: AgentRef[object]) -> None:
+    global STALE
+    await agent.send(STALE)
+    print(STALE)  # missed: RMD101: globals that functions bind anew are not followed
+    STALE = iso([])

@@ -246,3 +246,21 @@ def another_library(connection) -> None:
     from tracking import ref as make_ref
 
     connection.send(make_ref([]))
+
+
+async def as_a_default(runtime: Runtime) -> None:
+    seen = ref([1])
+    runtime.spawn(lambda mailbox, own=seen: own.append(1))  # expect: RMD105
+
+
+async def in_an_attribute_of_anything(agent: AgentRef[object], make) -> None:
+    message = make()
+    message.seen = ref([1])
+    await agent.send(iso(message))  # expect: RMD105
+
+
+async def in_an_attribute_of_something_else(agent: AgentRef[object], make) -> None:
+    message = make()
+    message.seen = ref([1])
+    message = make()
+    await agent.send(iso(message))

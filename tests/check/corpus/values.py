@@ -233,3 +233,20 @@ def shadowed(numbers: list[int]) -> None:
 
     own = val(numbers)
     own.append(1)
+
+
+def captured_from_a_val(order) -> None:
+    match val(order):
+        case {"lines": lines}:
+            lines.append(1)  # expect: RMD104
+
+
+def unpacked_from_a_val(pair) -> None:
+    first, second = val(pair)
+    first.append(second)  # expect: RMD104
+
+
+def unpacked_and_renewed(pair) -> None:
+    first, second = val(pair)
+    first = [*first]
+    first.append(second)
