@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from remuda.check.config import ConfigError, check_codes, find, read
-from remuda.check.files import check_file, python_files
+from remuda.check.files import STDIN, check_file, python_files
 from remuda.check.finding import Finding
 from remuda.check.pages import page
 from remuda.check.report import FORMATS
@@ -22,7 +22,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Tells a parser what the command takes."""
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or a folder to check")
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="a file or a folder to check, or - for stdin"
+    )
     parser.add_argument(
         "--format", choices=list(FORMATS), default="text", help="how findings are shown"
     )
@@ -73,7 +75,7 @@ def _check(words: argparse.Namespace) -> int:
         raise ConfigError("expected files or folders to check, got none")
     paths = [Path(path) for path in words.paths]
     for path in paths:
-        if not path.exists():
+        if path != STDIN and not path.exists():
             raise ConfigError(f"expected a file or a folder, found nothing at {path}")
     if words.config is not None and not words.config.is_file():
         raise ConfigError(f"expected a file, found none at {words.config}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import os
+import re
+import sys
 import tokenize
 import warnings
 from collections.abc import Iterable, Iterator
@@ -18,10 +21,17 @@ from remuda.check.module import Module
 from remuda.check.objects import Report
 from remuda.check.rules import RULES
 
-__all__ = ["check_file", "check_source", "check_tree", "python_files"]
+__all__ = ["STDIN", "check_file", "check_source", "check_tree", "python_files"]
 
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 """Folders that hold nobody's own sources. So do those whose names begin with a dot."""
+
+
+STDIN: Final = Path("-")
+"""Stands for the program that comes through stdin."""
+
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+"""Where Python begins a new line: `str.splitlines` does so in more places."""
 
 
 def python_files(paths: Iterable[Path], settings: Settings) -> Iterator[Path]:
@@ -52,23 +62,26 @@ def _below(folder: Path, settings: Settings) -> Iterator[Path]:
             and not settings.excludes(Path(root, name))
         )
         for name in sorted(files):
-            if name.endswith((".py", ".pyi")):
-                yield Path(root, name)
+            file = Path(root, name)
+            # No pipe, which would be waited for, and no link to nowhere, as some editors leave.
+            if name.endswith((".py", ".pyi")) and file.is_file():
+                yield file
 
 
 def check_file(path: Path, codes: frozenset[str] = frozenset(RULES)) -> list[Finding]:
     """Checks a file.
 
     Args:
-        path: Its path.
+        path: Its path; `-` for what comes through stdin.
         codes: The rules that are on.
 
     Returns:
         What was found, in the order of its lines.
     """
     try:
-        with tokenize.open(path) as file:
-            source = file.read()
+        content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        source = io.TextIOWrapper(io.BytesIO(content), encoding).read()
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         return _unreadable(str(path), 1, 1, str(error), codes)
     return check_source(source, str(path), codes)
@@ -147,7 +160,7 @@ def check_tree(
     comments = ignores(source)
     if not reports and not comments:
         return []
-    lines = source.splitlines() if reports else []
+    lines = _LINE_END.split(source) if reports else []
     findings = [_finding(report, file, lines) for report in reports]
     kept = apply(findings, comments, file, codes)
     return sorted(kept, key=lambda found: (found.line, found.column, found.code))
@@ -183,4 +196,6 @@ def _unreadable(
 ) -> list[Finding]:
     if "RMD100" not in codes:
         return []
-    return [Finding(file, line, max(column, 1), "RMD100", f"expected a Python program: {problem}")]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    text = f"expected a program for Python {version}: {problem}"
+    return [Finding(file, line, max(column, 1), "RMD100", text)]

@@ -318,6 +318,8 @@ class Module:
         scope.children.append(inner)
         self.scopes[node] = inner
         children: list[tuple[ast.AST, Scope]] = []
+        for one in getattr(node, "type_params", ()):  # from Python 3.12 on
+            inner.bound.setdefault(one.name, []).append(None)
         arguments = node.args
         for argument in (
             *arguments.posonlyargs,
@@ -389,6 +391,12 @@ class Module:
             return [(part, scope) for part in parts]
         return None
 
+    def _type_alias(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
+        """`type Name = ...`, which there is from Python 3.12 on."""
+        name, value = node.name.id, node.value  # type: ignore[attr-defined]  # a TypeAlias
+        scope.bound.setdefault(name, []).append(value)
+        return [(value, scope)]
+
     def _outside(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
         assert isinstance(node, ast.Global | ast.Nonlocal)
         scope.outside.update(node.names)
@@ -435,6 +443,7 @@ def statements(function: Function) -> Iterator[ast.stmt]:
 
 
 _VISITS: Final = {
+    getattr(ast, "TypeAlias", None): Module._type_alias,
     ast.FunctionDef: Module._function,
     ast.AsyncFunctionDef: Module._function,
     ast.Lambda: Module._function,

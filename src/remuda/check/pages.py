@@ -32,7 +32,7 @@ PAGES: Final = {
     "RMD100": Page(
         """\
 The file can't be read, or is no Python program to the interpreter that runs the checker, so nothing else was looked
-at.""",
+at. Run the checker by the Python that runs the program: `type X = ...` is no syntax of 3.11.""",
         """\
 def broken(:
     pass

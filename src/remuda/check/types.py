@@ -175,7 +175,7 @@ def _named(node: ast.Name | ast.Attribute, module: Module, scope: Scope | None, 
     if name is None:
         if not isinstance(node, ast.Name):
             return ANY
-        if node.id in module.classes:
+        if node.id in module.classes and (scope or module.scope).owner(node.id) is module.scope:
             return Type(f"class {node.id}")
         alias = module.alias(node.id)
         return parse(alias, module, scope, depth + 1) if alias is not None else ANY
