@@ -1,12 +1,14 @@
 """Whatever a file holds, the checker comes to an end and has nothing to say about what isn't an agent's.
 
-The files are those of the standard library. Since hardly anything in them looks like a capability, they are also turned
-into programs that are full of them: what is assigned becomes an iso or a val, and methods become sends.
+The files are those of the standard library, and of packages for asyncio that other tests need. Since hardly anything in
+them looks like a capability, those of the library are also turned into programs that are full of them: what is assigned
+becomes an iso or a val, and methods become sends.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import sysconfig
 import tokenize
 from pathlib import Path
@@ -35,6 +37,9 @@ FILES = sorted(
 def text_of(path: Path) -> str:
     with tokenize.open(path) as file:
         return file.read()
+
+
+PACKAGES = ("aiohttp", "anyio", "httpx")
 
 
 class Capabilities(ast.NodeTransformer):
@@ -69,6 +74,20 @@ def test_nothing_is_found_where_there_are_no_agents(folder: str) -> None:
             source = text_of(path)
             assert check_source(source, str(path)) == []
             assert check_source(source, str(path), assume=True) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_is_found_in_well_known_packages(package: str) -> None:
+    """Programs for asyncio that know nothing of Remuda have no finding either, whatever they send."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    files = sorted(Path(spec.origin).parent.rglob("*.py"))
+    assert len(files) > 10
+    for path in files:
+        source = text_of(path)
+        assert check_source(source, str(path)) == []
+        assert check_source(source, str(path), assume=True) == []
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent.name for path in FILES}))

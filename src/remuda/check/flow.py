@@ -141,8 +141,9 @@ class Flow:
     def _step(self, operation: Operation, node: ast.AST, span: tuple[int, int]) -> None:
         if self._at is not None:
             escapes = self._at.escapes
-            quiet = operation == "catch" or (operation == "do" and is_quiet(node, self._name_of))
-            raises = bool(escapes) and not quiet
+            raises = bool(escapes) and operation != "catch"
+            if raises and operation == "do":
+                raises = not is_quiet(node, self._name_of)
             refused = raises and any(one.sends_only for one in escapes) and sends(operation, node)
             self._at.steps.append(Step(operation, node, span, raises, refused))
 
