@@ -87,10 +87,7 @@ impl Glance<'_, '_> {
         unsafe {
             let class = ffi::Py_TYPE(object);
             if class == &raw mut ffi::PyTuple_Type {
-                return self.goes_deeper(|deeper| {
-                    let items = Borrowed::from_ptr(deeper.py, object).cast_unchecked::<PyTuple>();
-                    deeper.counts(items.len()) && items.iter_borrowed().all(|item| deeper.knows(item.as_ptr()))
-                });
+                return self.knows_items(object);
             }
             if class == &raw mut ffi::PyFrozenSet_Type {
                 return self.knows_what_it_refers_to(object, class);
@@ -100,7 +97,8 @@ impl Glance<'_, '_> {
             }
             match self.of.and_then(|rules| rules.get(&(class as usize))).map(|rule| &**rule) {
                 Some(Rule::Yes) => true,
-                Some(Rule::FieldsInSight(_)) => self.knows_what_it_refers_to(object, class),
+                Some(Rule::Items) if ffi::PyTuple_Check(object) != 0 => self.knows_items(object),
+                Some(Rule::Items | Rule::FieldsInSight(_)) => self.knows_what_it_refers_to(object, class),
                 Some(Rule::Moment) => {
                     let zone = Borrowed::from_ptr(self.py, object).cast_unchecked::<PyDateTime>().get_tzinfo();
                     zone.is_none_or(|zone| self.goes_deeper(|deeper| deeper.knows(zone.as_ptr())))
@@ -108,6 +106,19 @@ impl Glance<'_, '_> {
                 _ => false,
             }
         }
+    }
+
+    /// # Safety
+    /// As for [`Glance::knows`]; the object is a tuple.
+    #[inline]
+    unsafe fn knows_items(&mut self, object: *mut ffi::PyObject) -> bool {
+        self.goes_deeper(|deeper| {
+            // SAFETY: the contract; the items live as long as the tuple.
+            unsafe {
+                let items = Borrowed::from_ptr(deeper.py, object).cast_unchecked::<PyTuple>();
+                deeper.counts(items.len()) && items.iter_borrowed().all(|item| deeper.knows(item.as_ptr()))
+            }
+        })
     }
 
     #[inline]

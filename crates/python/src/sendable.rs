@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::exceptions::PyTypeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDateTime, PyString, PyTuple, PyType, PyTzInfoAccess};
+use pyo3::types::{PyDateTime, PyFrozenSet, PyString, PyTuple, PyType, PyTzInfoAccess};
+use pyo3::{ffi, intern};
 
 use crate::alloc::Allocated;
 use crate::errors;
@@ -177,7 +177,13 @@ impl<'py> Walk<'py> {
                 Ok(true)
             }
             Rule::Items => {
-                for item in object.try_iter()? {
+                // As they are, whatever the class's own `__iter__` shows.
+                if let Ok(items) = object.cast::<PyTuple>() {
+                    self.look_at_items(items);
+                    return Ok(true);
+                }
+                let iterator = py.get_type::<PyFrozenSet>().call_method1(intern!(py, "__iter__"), (object,))?;
+                for item in iterator.try_iter()? {
                     self.note(item?);
                 }
                 Ok(true)

@@ -264,12 +264,15 @@ def are_in_sight(kind: type, names: tuple[str, ...]) -> bool:
     Returns:
         Whether each is kept in a slot or in the instance's `__dict__`, and got from there.
     """
-    if kind.__getattribute__ is not object.__getattribute__ or hasattr(kind, "__getattr__"):
+    defined = {name: value for base in reversed(kind.__mro__) for name, value in vars(base).items()}
+    if defined["__getattribute__"] is not vars(object)["__getattribute__"]:
+        return False
+    if "__getattr__" in defined:
         return False
     if kind.__flags__ & _COLLECTED == 0:
         return False
     for name in names:
-        found = next((base.__dict__[name] for base in kind.__mro__ if name in base.__dict__), None)
+        found = defined.get(name)
         is_slot = isinstance(found, types.MemberDescriptorType)
         if not is_slot and (hasattr(type(found), "__set__") or hasattr(type(found), "__delete__")):
             return False
@@ -315,15 +318,23 @@ def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]] | None:
         return None
     if rule is None:
         fields = getattr(value, "_fields", None)
-        if isinstance(fields, tuple) and len(fields) == len(value):
-            return ((item, f"{path}.{name}") for name, item in zip(fields, value, strict=True))
-        return ((item, f"{path}[{index}]") for index, item in enumerate(value))
+        if isinstance(fields, tuple) and len(fields) == len(_items(value)):
+            return (
+                (item, f"{path}.{name}") for name, item in zip(fields, _items(value), strict=True)
+            )
+        return ((item, f"{path}[{index}]") for index, item in enumerate(_items(value)))
     if isinstance(rule, tuple):
         return ((getattr(value, name), f"{path}.{name}") for name in rule if hasattr(value, name))
     answer = rule(value)
     if isinstance(answer, tuple):
         return ((part, f"part of {path}") for part in answer)
     return iter(()) if answer else None
+
+
+def _items(value: Any) -> list[Any]:
+    """The items of a tuple or frozenset, whatever its class's own `__iter__` shows."""
+    base = tuple if isinstance(value, tuple) else frozenset
+    return list(base.__iter__(value))
 
 
 def holds_iso(value: Any) -> bool:
@@ -413,8 +424,9 @@ def _rebuild(value: Any, fresh: dict[int, Any]) -> Any:
         return fresh[id(value)]
     rule = _find(type(value))
     if rule is None:
-        items = [_rebuild(item, fresh) for item in value]
-        if all(new is old for new, old in zip(items, value, strict=True)):
+        olds = _items(value)
+        items = [_rebuild(item, fresh) for item in olds]
+        if all(new is old for new, old in zip(items, olds, strict=True)):
             return value
         return tuple.__new__(type(value), items) if isinstance(value, tuple) else type(value)(items)
     if isinstance(rule, tuple):
