@@ -209,15 +209,15 @@ async def test_every_send_is_checked(runtime: remuda.Runtime) -> None:
             return [1]
 
     async def sends() -> None:
-        await agent.send([1])
+        await agent.send([1])  # type: ignore[call-overload]  # a bare list
 
     async def asks() -> None:
-        await agent.ask([1])
+        await agent.ask([1])  # type: ignore[call-overload]
 
     for refused in (
         sends(),
         asks(),
-        asyncio.to_thread(agent.send_nowait, [1]),
+        asyncio.to_thread(agent.send_nowait, [1]),  # type: ignore[arg-type]
         asyncio.to_thread(lambda: remuda.signal(agent, bare)),
         asyncio.to_thread(lambda: runtime.spawn(takes, [1])),
         runtime.spawn(returns),

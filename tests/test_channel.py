@@ -318,7 +318,7 @@ def test_bad_input_is_refused() -> None:
     """What others can change is not sent, what can't be called not told, and an end is not picked apart."""
     sender, _receiver = ends(1)
     with pytest.raises(remuda.NotSendable, match="item"):
-        sender.send_nowait([1])
+        sender.send_nowait([1])  # type: ignore[call-overload]
     assert len(sender) == 0
     with pytest.raises(TypeError, match="callable"):
         ends(1, on_watermark=1)

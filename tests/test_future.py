@@ -160,7 +160,7 @@ def test_bad_input_is_refused() -> None:
     """What others can change is no result, and what can't be raised no exception: the future stays pending."""
     resolver, future = promise()
     with pytest.raises(remuda.NotSendable):
-        resolver.set_result([1])
+        resolver.set_result([1])  # type: ignore[call-overload]
     for wrong in (1, int, StopIteration, StopIteration(2)):
         with pytest.raises(TypeError, match="expected an exception"):
             resolver.set_exception(wrong)  # type: ignore[arg-type]

@@ -135,7 +135,7 @@ async def waits_for_room(runtime: remuda.Runtime) -> None:
     agent = runtime.spawn(drain, mailbox=2)
     for number in range(20):
         await agent.send(unchecked([number]))
-    waiting = [asyncio.ensure_future(agent.send([number])) for number in range(10)]
+    waiting = [asyncio.ensure_future(agent.send(unchecked([number]))) for number in range(10)]
     await asyncio.sleep(0)
     for task in waiting[::2]:
         task.cancel()

@@ -432,7 +432,7 @@ async def test_a_request_must_be_shareable(runtime: Runtime) -> None:
     """What others could change is refused as by `ask`, and nobody is asked; a val is fine."""
     group = voters(runtime, 1, 1, 1)
     with pytest.raises(remuda.NotSendable):
-        await quorum(group, 1, [1, 2])
+        await quorum(group, 1, [1, 2])  # type: ignore[call-overload]
     await settle(runtime)
     assert [member.statistics().received for member in group] == [0] * 3
     assert (await quorum(group, "all", val((1, 2)))).value == 1

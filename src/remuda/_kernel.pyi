@@ -98,6 +98,7 @@ _M_co = TypeVar("_M_co", covariant=True)
 _Q = TypeVar("_Q")
 _R = TypeVar("_R")
 _R_contra = TypeVar("_R_contra", contravariant=True)
+_S_contra = TypeVar("_S_contra", contravariant=True)
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 _T_contra = TypeVar("_T_contra", contravariant=True)
@@ -110,6 +111,21 @@ class Receives(Protocol[_M_contra]):
     """An object that can be an agent: its `receive` is called for each message."""
 
     def receive(self, message: _M_contra, /) -> Any: ...
+
+_Shareable: TypeAlias = Hashable | type[Any]
+"""What may be sent bare, as far as a type tells: what is mutable can't be hashed. (To mypy no class is `Hashable`.)"""
+
+# A message must be of the agent's type, and shareable as well. `self: AgentRef[_H]` doesn't say that, whatever the bound
+# of _H: both checkers forget it where the agent takes Any, and mypy where it takes a union. So what takes messages has
+# two parameters, the type of its messages and `_Shareable`, and `self: _Takes[_H, _H]` makes _H the meet of the two.
+# The bound is for pyright: by it, it finds the shareable member of a union.
+@type_check_only
+class _Takes(Generic[_M_contra, _S_contra]):
+    """What takes messages."""
+
+@type_check_only
+class _AgentTakes(_Takes[_M_contra, _S_contra]):
+    """An agent, for functions that take no other."""
 
 @type_check_only
 class _Awaited:
@@ -203,10 +219,11 @@ class Future(Generic[_T_co]):
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
-class Resolver(Generic[_T_contra]):
+class Resolver(_Takes[_T_contra, _Shareable], Generic[_T_contra]):
     """The side of `await_future()` that resolves. If it goes without doing so, who waits gets `BrokenPromise`."""
 
-    def set_result(self, result: _T_contra, /) -> None:
+    @overload
+    def set_result(self, result: Iso[_T_contra] | Val[_T_contra] | Unchecked[_T_contra], /) -> None:
         """Gives the future its result, and wakes all who wait. May be called from any thread.
 
         Args:
@@ -217,6 +234,8 @@ class Resolver(Generic[_T_contra]):
             NotSendable: The result can be changed by others.
         """
 
+    @overload
+    def set_result(self: _Takes[_H, _H], result: _H, /) -> None: ...
     def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
         """Gives the future an exception, which all who wait raise. One that nobody ever sees is logged.
 
@@ -273,7 +292,7 @@ class ChannelReceive(_Awaited):
     def __await__(self) -> Generator[Any, Any, Any]: ...
 
 @final
-class Sender(Generic[_T_contra]):
+class Sender(_Takes[_T_contra, _Shareable], Generic[_T_contra]):
     """The side of a channel that sends. May be used by many at once, from any agent, task and thread, and sent itself.
 
     Ends are counted: when the last sender was closed, or is gone, receivers take what is left, and then find the
@@ -281,7 +300,7 @@ class Sender(Generic[_T_contra]):
     """
 
     @overload
-    def send(self: Sender[_T], item: Iso[_T] | Val[_T] | Unchecked[_T], /) -> ChannelSend:
+    def send(self, item: Iso[_T_contra] | Val[_T_contra] | Unchecked[_T_contra], /) -> ChannelSend:
         """Sends an item, waiting while the channel is full; those who wait are served in order.
 
         With capacity 0 it waits until a receiver has taken the item. If the wait is cancelled the item is not sent,
@@ -296,9 +315,9 @@ class Sender(Generic[_T_contra]):
             AlreadyAwaited: The same send was awaited twice.
         """
     @overload
-    def send(self: Sender[_H], item: _H, /) -> ChannelSend: ...
+    def send(self: _Takes[_H, _H], item: _H, /) -> ChannelSend: ...
     @overload
-    def send_nowait(self: Sender[_T], item: Iso[_T] | Val[_T] | Unchecked[_T], /) -> None:
+    def send_nowait(self, item: Iso[_T_contra] | Val[_T_contra] | Unchecked[_T_contra], /) -> None:
         """Sends an item at once.
 
         Raises:
@@ -307,7 +326,7 @@ class Sender(Generic[_T_contra]):
             NotSendable: The item can be changed by others.
         """
     @overload
-    def send_nowait(self: Sender[_H], item: _H, /) -> None: ...
+    def send_nowait(self: _Takes[_H, _H], item: _H, /) -> None: ...
     def clone(self) -> Sender[_T_contra]:
         """Another end that sends, which is to be closed on its own.
 
@@ -606,7 +625,7 @@ def select(
 ) -> Awaitable[tuple[Any, Any]]: ...
 
 @final
-class AgentRef(Generic[_M_contra]):
+class AgentRef(_AgentTakes[_M_contra, _Shareable], Generic[_M_contra]):
     """A reference to an agent: send to it, ask it, await it, stop it.
 
     It is what `spawn` returns, and to asyncio it is the agent's task. While any reference to an
@@ -657,7 +676,7 @@ class AgentRef(Generic[_M_contra]):
         """
 
     @overload
-    def send(self: AgentRef[_H], message: _H, /) -> Awaitable[None]: ...
+    def send(self: _Takes[_H, _H], message: _H, /) -> Awaitable[None]: ...
     @overload
     def send_nowait(
         self, message: Iso[_M_contra] | Val[_M_contra] | Unchecked[_M_contra], /
@@ -675,11 +694,11 @@ class AgentRef(Generic[_M_contra]):
         """
 
     @overload
-    def send_nowait(self: AgentRef[_H], message: _H, /) -> None: ...
+    def send_nowait(self: _Takes[_H, _H], message: _H, /) -> None: ...
     @overload
     def ask(
         self: AgentRef[Request[_Q, _R]],
-        message: _Q | Iso[_Q] | Val[_Q] | Unchecked[_Q],
+        message: Iso[_Q] | Val[_Q] | Unchecked[_Q],
         /,
         *,
         timeout: float | None = None,
@@ -707,6 +726,14 @@ class AgentRef(Generic[_M_contra]):
 
     @overload
     def ask(
+        self: _Takes[Request[_H, _R], _H],
+        message: _H,
+        /,
+        *,
+        timeout: float | None = None,
+    ) -> Awaitable[_R]: ...
+    @overload
+    def ask(
         self,
         message: Iso[_M_contra] | Val[_M_contra] | Unchecked[_M_contra],
         /,
@@ -715,7 +742,7 @@ class AgentRef(Generic[_M_contra]):
     ) -> Awaitable[Any]: ...
     @overload
     def ask(
-        self: AgentRef[_H], message: _H, /, *, timeout: float | None = None
+        self: _Takes[_H, _H], message: _H, /, *, timeout: float | None = None
     ) -> Awaitable[Any]: ...
     def stop(self) -> Awaitable[None]:
         """Closes the intake at once; the agent ends after what is in its mailbox.
@@ -862,7 +889,7 @@ class Mailbox(Generic[_M]):
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
-class Request(Generic[_M_co, _R_contra]):
+class Request(_Takes[_R_contra, _Shareable], Generic[_M_co, _R_contra]):
     """A message that came by `ask`, and that waits for its answer."""
 
     @property
@@ -873,9 +900,8 @@ class Request(Generic[_M_co, _R_contra]):
     def answered(self) -> bool:
         """Whether it has its answer, or nobody waits for one any more."""
 
-    def reply(
-        self, value: _R_contra | Iso[_R_contra] | Val[_R_contra] | Unchecked[_R_contra], /
-    ) -> bool:
+    @overload
+    def reply(self, value: Iso[_R_contra] | Val[_R_contra] | Unchecked[_R_contra], /) -> bool:
         """Answers.
 
         Returns:
@@ -885,6 +911,8 @@ class Request(Generic[_M_co, _R_contra]):
             AlreadyReplied: It has its answer.
         """
 
+    @overload
+    def reply(self: _Takes[_H, _H], value: _H, /) -> bool: ...
     def fail(self, error: BaseException | type[BaseException], /) -> bool:
         """Answers with an exception, which `ask` raises.
 
@@ -1567,7 +1595,7 @@ class LeaseTable(Generic[_Held]):
     def close(self) -> list[_Held]:
         """Nothing can be taken any more; returns what was held."""
 
-def _members(agents: Iterable[AgentRef[_M]], /) -> tuple[AgentRef[_M], ...]: ...
+def _members(agents: Iterable[_AgentTakes[Any, Any]], /) -> tuple[AgentRef[Any], ...]: ...
 def _shareable(message: Any, agent: AgentRef[Any], /) -> Any: ...
 def _tell(
     agents: tuple[AgentRef[Any], ...], message: Any, /
@@ -1696,4 +1724,4 @@ def signal(agent: AgentRef[_M], message: Iso[_M] | Val[_M] | Unchecked[_M], /) -
     """
 
 @overload
-def signal(agent: AgentRef[_H], message: _H, /) -> None: ...
+def signal(agent: _AgentTakes[_H, _H], message: _H, /) -> None: ...

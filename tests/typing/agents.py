@@ -2,7 +2,6 @@
 
 A line that must be refused says so in a comment; a checker that accepts it calls the comment needless.
 """
-# pyright: reportUnnecessaryTypeIgnoreComment=true, reportUnusedCoroutine=false
 
 from collections.abc import Awaitable
 from typing import Any, assert_type
@@ -26,7 +25,7 @@ async def counter(mailbox: remuda.Mailbox[int | remuda.Request[str, int]]) -> No
         if isinstance(message, remuda.Request):
             assert_type(message.message, str)
             message.reply(len(message.message))
-            message.reply("three")  # type: ignore[arg-type]  # the answer is an int
+            message.reply("three")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # the answer is an int
 
 
 class Doubler(remuda.Agent[int]):
@@ -71,14 +70,14 @@ async def spawns(runtime: remuda.Runtime) -> None:
     assert_type(remuda.spawn(adder, 1, 2.0), remuda.AgentRef[int])
     assert_type(remuda.spawn(Doubler, 3), remuda.AgentRef[int])
 
-    runtime.spawn(adder)  # type: ignore[arg-type, call-arg]  # two arguments are missing
-    runtime.spawn(adder, "one", 2.0)  # type: ignore[arg-type, call-arg]  # the first one is an int
-    runtime.spawn(Doubler, "three")  # type: ignore[arg-type]  # the factor is an int
-    runtime.spawn(none)  # type: ignore[arg-type, call-arg]  # it takes no mailbox
-    runtime.spawn(plain)  # type: ignore[arg-type, call-arg]  # it is no async function
-    runtime.spawn(adder, 1, 2.0, overflow="drop")  # type: ignore[call-arg, call-overload]  # there is no such policy
-    runtime.spawn(Forgetful())  # type: ignore[abstract]  # it has no receive
-    runtime.spawn(object())  # type: ignore[call-overload]  # it has no receive
+    runtime.spawn(adder)  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportArgumentType, reportCallIssue]  # two arguments are missing
+    runtime.spawn(adder, "one", 2.0)  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportArgumentType, reportCallIssue]  # the first one is an int
+    runtime.spawn(Doubler, "three")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]  # the factor is an int
+    runtime.spawn(none)  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportArgumentType, reportCallIssue]  # it takes no mailbox
+    runtime.spawn(plain)  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportArgumentType, reportCallIssue]  # it is no async function
+    runtime.spawn(adder, 1, 2.0, overflow="drop")  # type: ignore[call-arg, call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # there is no such policy
+    runtime.spawn(Forgetful())  # type: ignore[abstract]  # pyright: ignore[reportAbstractUsage]  # it has no receive
+    runtime.spawn(object())  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # it has no receive
 
 
 async def sends(agent: remuda.AgentRef[int], either: remuda.AgentRef[int | str]) -> None:
@@ -88,10 +87,10 @@ async def sends(agent: remuda.AgentRef[int], either: remuda.AgentRef[int | str])
     narrower: remuda.AgentRef[int] = either
     narrower.send_nowait(1)
 
-    agent.send("one")  # type: ignore[call-overload]  # it takes int
-    agent.send_nowait("one")  # type: ignore[call-overload]  # it takes int
-    remuda.signal(agent, "one")  # type: ignore[misc]  # it takes int
-    wider: remuda.AgentRef[int | str] = agent  # type: ignore[assignment]  # it doesn't take str
+    agent.send("one")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # it takes int
+    agent.send_nowait("one")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # it takes int
+    remuda.signal(agent, "one")  # type: ignore[misc]  # pyright: ignore[reportArgumentType, reportCallIssue]  # it takes int
+    wider: remuda.AgentRef[int | str] = agent  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # it doesn't take str
     wider.send_nowait(1)
 
 
@@ -102,8 +101,8 @@ async def asks(runtime: remuda.Runtime) -> None:
     doubler = runtime.spawn(Doubler)
     assert_type(await doubler.ask(1), Any)
 
-    await lengths.ask(b"three")  # type: ignore[call-overload]  # it is asked with str
-    await doubler.ask("one")  # type: ignore[call-overload]  # it takes int
+    await lengths.ask(b"three")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # it is asked with str
+    await doubler.ask("one")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # it takes int
 
 
 async def ends(agent: remuda.AgentRef[int]) -> None:

@@ -1,5 +1,4 @@
 """Never run: what type checkers accept of capabilities, and refuse. See `agents.py`."""
-# pyright: reportUnnecessaryTypeIgnoreComment=true, reportUnusedCoroutine=false
 
 from dataclasses import dataclass
 from typing import Any, assert_type
@@ -64,12 +63,12 @@ async def sends(
     remuda.signal(of_list, iso(numbers))
     await of_list.ask(iso(numbers))
 
-    await of_list.send(numbers)  # type: ignore[arg-type]  # a bare list
-    of_list.send_nowait([1])  # type: ignore[arg-type]  # the same
-    await of_int.send(ref(1))  # type: ignore[call-overload]  # a ref stays
-    await of_int.send(iso("one"))  # type: ignore[arg-type]  # of another type
-    await of_list.send(iso(["one"]))  # type: ignore[list-item]  # of another type within
-    await of_list.send(tag(numbers))  # type: ignore[arg-type]  # a tag is not what it stands for
+    await of_list.send(numbers)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # a bare list
+    of_list.send_nowait([1])  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # the same
+    await of_int.send(ref(1))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # a ref stays
+    await of_int.send(iso("one"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]  # of another type
+    await of_list.send(iso(["one"]))  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]  # of another type within
+    await of_list.send(tag(numbers))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # a tag is not what it stands for
 
 
 async def total(mailbox: Mailbox[Point], numbers: list[int], name: str) -> int:
@@ -90,4 +89,4 @@ def spawns(runtime: remuda.Runtime, numbers: list[int]) -> None:
     assert_type(runtime.spawn(Summer, iso(numbers)), AgentRef[Point])
     assert_type(remuda.spawn(total, remuda.unchecked(numbers), "name"), AgentRef[Point])
 
-    runtime.spawn(Summer, iso(["one"]))  # type: ignore[arg-type]  # of another type within
+    runtime.spawn(Summer, iso(["one"]))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]  # of another type within

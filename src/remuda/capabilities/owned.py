@@ -7,7 +7,7 @@ import threading
 import types
 import weakref
 from collections.abc import Iterator
-from typing import Any, Generic, NoReturn, TypeVar, overload
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, overload
 
 from remuda import _kernel
 from remuda.capabilities.freezing import freeze
@@ -93,7 +93,7 @@ class _Owned(Generic[T]):
         self._object = new
 
     # Only so that type checkers see, as for a list, that it can't be sent.
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __copy__(self) -> NoReturn:
         raise CapabilityError(f"expected a {self._called} to stay where it is, not to be copied")
@@ -259,7 +259,7 @@ class Box(Generic[T_co]):
     def __eq__(self, other: object) -> bool:
         return bool(self._seen() == (other._seen() if isinstance(other, Box) else other))
 
-    __hash__ = None  # type: ignore[assignment]  # as what it shows: mutable
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # as what it shows: mutable
 
     def __copy__(self) -> NoReturn:
         raise CapabilityError(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Coroutine, Hashable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from remuda._kernel import (
     AgentRef,
@@ -25,6 +25,9 @@ from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD, Delivery,
 from remuda.primitives.broadcast.gossip import Gossip
 from remuda.primitives.broadcast.plumtree import Plumtree
 from remuda.primitives.broadcast.report import BroadcastReport
+
+if TYPE_CHECKING:
+    from remuda._kernel import _AgentTakes
 
 __all__ = ["broadcast"]
 
@@ -61,7 +64,7 @@ def broadcast(
 ) -> Coroutine[Any, Any, BroadcastReport]: ...
 @overload
 def broadcast(
-    agents: Iterable[AgentRef[H]],
+    agents: Iterable[_AgentTakes[H, H]],
     message: H,
     *,
     fanout: int | None = None,
@@ -74,7 +77,7 @@ def broadcast(
     timeout: float | None = 5.0,
 ) -> Coroutine[Any, Any, BroadcastReport]: ...
 def broadcast(
-    agents: Iterable[AgentRef[Any]],
+    agents: Iterable[_AgentTakes[Any, Any]],
     message: Any,
     *,
     fanout: int | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
-from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, overload
 
 from remuda._kernel import AgentRef, FrozenDict, Request, Unchecked, Val
 from remuda.capabilities.rules import holds_iso
@@ -11,11 +11,14 @@ from remuda.errors import NotSendable, QuorumNotReached
 from remuda.primitives.quorum.round import Round
 from remuda.primitives.quorum.votes import PLAIN, QuorumResult, Tally, Vote
 
+if TYPE_CHECKING:
+    from remuda._kernel import _AgentTakes
+
 __all__ = ["Threshold", "quorum"]
 
 H = TypeVar("H", bound=Hashable)
 M = TypeVar("M")
-Q = TypeVar("Q")
+Q = TypeVar("Q", bound=Hashable)
 V = TypeVar("V")
 
 Threshold: TypeAlias = int | Literal["majority", "byzantine", "all"]
@@ -28,7 +31,7 @@ _RULES: Final = '"majority", "byzantine", "all"'
 
 @overload
 def quorum(
-    agents: Iterable[AgentRef[Request[Q, Vote[V]]]],
+    agents: Iterable[_AgentTakes[Request[Q, Vote[V]], Q]],
     threshold: Threshold,
     request: Q | Val[Q] | Unchecked[Q],
     *,
@@ -39,7 +42,7 @@ def quorum(
 ) -> Coroutine[Any, Any, QuorumResult[V]]: ...
 @overload
 def quorum(
-    agents: Iterable[AgentRef[Request[Q, V]]],
+    agents: Iterable[_AgentTakes[Request[Q, V], Q]],
     threshold: Threshold,
     request: Q | Val[Q] | Unchecked[Q],
     *,
@@ -61,7 +64,7 @@ def quorum(
 ) -> Coroutine[Any, Any, QuorumResult[Any]]: ...
 @overload
 def quorum(
-    agents: Iterable[AgentRef[H]],
+    agents: Iterable[_AgentTakes[H, H]],
     threshold: Threshold,
     request: H,
     *,
@@ -71,7 +74,7 @@ def quorum(
     epoch: int | None = None,
 ) -> Coroutine[Any, Any, QuorumResult[Any]]: ...
 def quorum(
-    agents: Iterable[AgentRef[Any]],
+    agents: Iterable[_AgentTakes[Any, Any]],
     threshold: Threshold,
     request: Any,
     *,
@@ -131,7 +134,7 @@ def quorum(
         >>> asyncio.run(main())
         20.9 2 [35.0]
     """
-    members = tuple(agents)
+    members: tuple[AgentRef[Any], ...] = tuple(cast("Iterable[AgentRef[Any]]", agents))
     needed = _needed(threshold, _checked(members))
     limit, limits = _times(timeout, member_timeout, members)
     if key is not None and not callable(key):
