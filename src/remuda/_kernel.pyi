@@ -98,6 +98,7 @@ _M_co = TypeVar("_M_co", covariant=True)
 _Q = TypeVar("_Q")
 _R = TypeVar("_R")
 _R_contra = TypeVar("_R_contra", contravariant=True)
+_Shard = TypeVar("_Shard", bound=str | bytes | int | AgentRef[Any])
 _S_contra = TypeVar("_S_contra", contravariant=True)
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -115,7 +116,7 @@ class Receives(Protocol[_M_contra]):
 _Shareable: TypeAlias = Hashable | type[Any]
 """What may be sent bare, as far as a type tells: what is mutable can't be hashed. (To mypy no class is `Hashable`.)"""
 
-# A message must be of the agent's type, and shareable as well. `self: AgentRef[_H]` doesn't say that, whatever the bound
+# A message must be of the agent's type, and shareable. `self: AgentRef[_H]` doesn't say that, whatever the bound
 # of _H: both checkers forget it where the agent takes Any, and mypy where it takes a union. So what takes messages has
 # two parameters, the type of its messages and `_Shareable`, and `self: _Takes[_H, _H]` makes _H the meet of the two.
 # The bound is for pyright: by it, it finds the shareable member of a union.
@@ -456,7 +457,7 @@ class Select(_Awaited):
     def _wake(self, _future: object = None, /) -> None: ...
 
 @final
-class ShardMap(Generic[_T]):
+class ShardMap(Generic[_Shard]):
     """Which of several shards a key belongs to, by consistent hashing.
 
     Every shard has many points on a ring of hashes (xxh3), and a key belongs to the shard of the next point. Who owns
@@ -488,22 +489,22 @@ class ShardMap(Generic[_T]):
 
     def __new__(
         cls,
-        shards: Iterable[_T],
+        shards: Iterable[_Shard],
         /,
         *,
-        weights: Mapping[_T, float] | Iterable[float] | None = None,
+        weights: Mapping[_Shard, float] | Iterable[float] | None = None,
         replicas: int = 1,
         load_factor: float = 1.25,
     ) -> Self: ...
-    def owner(self, key: str | bytes | int, /) -> _T:
+    def owner(self, key: str | bytes | int, /) -> _Shard:
         """The shard that a key belongs to; `map[key]` is the same.
 
         Raises:
             TypeError: The key is no str, bytes or int, or it is a bool.
         """
 
-    def __getitem__(self, key: str | bytes | int, /) -> _T: ...
-    def owners(self, key: str | bytes | int, /, count: int | None = None) -> tuple[_T, ...]:
+    def __getitem__(self, key: str | bytes | int, /) -> _Shard: ...
+    def owners(self, key: str | bytes | int, /, count: int | None = None) -> tuple[_Shard, ...]:
         """Different shards for a key: its owner, and those that would be its owner if the ones before were not there.
 
         Args:
@@ -515,7 +516,7 @@ class ShardMap(Generic[_T]):
             ValueError: There are not as many shards.
         """
 
-    def add(self, shard: _T, /, weight: float = 1.0) -> float:
+    def add(self, shard: _Shard, /, weight: float = 1.0) -> float:
         """Adds a shard. The keys that are its own from now on move to it, and no others.
 
         Returns:
@@ -525,7 +526,7 @@ class ShardMap(Generic[_T]):
             ValueError: It is there already, or the weight is not positive.
         """
 
-    def remove(self, shard: _T, /) -> float:
+    def remove(self, shard: _Shard, /) -> float:
         """Removes a shard. The keys that were its own move to others, and no others.
 
         Returns:
@@ -536,7 +537,7 @@ class ShardMap(Generic[_T]):
             ValueError: Fewer shards than replicas would be left.
         """
 
-    def assign(self, key: str | bytes | int, /) -> _T:
+    def assign(self, key: str | bytes | int, /) -> _Shard:
         """Picks a shard with bounded load: the first of the key's that has not its part of all assignments already.
 
         A key's assignments may thus go to several shards, in the order of `owners`. `release` takes one back. The bound
@@ -546,7 +547,7 @@ class ShardMap(Generic[_T]):
             TypeError: The key is no str, bytes or int.
         """
 
-    def release(self, shard: _T, /) -> None:
+    def release(self, shard: _Shard, /) -> None:
         """Takes one assignment of a shard back.
 
         Raises:
@@ -554,14 +555,14 @@ class ShardMap(Generic[_T]):
             ValueError: Nothing is assigned to it.
         """
 
-    def loads(self) -> dict[_T, int]:
+    def loads(self) -> dict[_Shard, int]:
         """How many assignments each shard has."""
 
-    def shares(self) -> dict[_T, float]:
+    def shares(self) -> dict[_Shard, float]:
         """The part of all keys that belongs to each shard."""
 
     def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[_T]: ...
+    def __iter__(self) -> Iterator[_Shard]: ...
     def __contains__(self, shard: object, /) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]

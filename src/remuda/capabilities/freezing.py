@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import operator
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, TypeVar, overload
 
 from remuda._kernel import FrozenDict
@@ -29,20 +29,25 @@ __all__ = ["freeze"]
 
 _T = TypeVar("_T")
 _K = TypeVar("_K")
-_V = TypeVar("_V")
+_H = TypeVar("_H", bound=Hashable)
 
 # A path in a message is cut in the middle from this length on.
 _LONG_PATH = 200
 
 
+# What can't be hashed is frozen to something else, within as without: of the contents the type is lost then.
 @overload
-def freeze(obj: list[_T], /) -> tuple[_T, ...]: ...
+def freeze(obj: list[_H] | deque[_H], /) -> tuple[_H, ...]: ...
 @overload
-def freeze(obj: dict[_K, _V], /) -> FrozenDict[_K, _V]: ...
+def freeze(obj: list[Any] | deque[Any], /) -> tuple[Any, ...]: ...
+@overload
+def freeze(obj: dict[_K, _H], /) -> FrozenDict[_K, _H]: ...
+@overload
+def freeze(obj: dict[_K, Any], /) -> FrozenDict[_K, Any]: ...
 @overload
 def freeze(obj: set[_T], /) -> frozenset[_T]: ...
 @overload
-def freeze(obj: bytearray, /) -> bytes: ...
+def freeze(obj: bytearray | memoryview, /) -> bytes: ...
 @overload
 def freeze(obj: _T, /) -> _T: ...
 def freeze(obj: Any, /) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Literal, TypeVar, overload
 
 from remuda import _kernel
@@ -10,6 +10,7 @@ from remuda._kernel import Iso, Tag, Val
 
 __all__ = ["recover", "swap", "tag"]
 
+H = TypeVar("H", bound=Hashable)
 T = TypeVar("T")
 
 
@@ -63,7 +64,9 @@ def swap(obj: Any, name: str, new: object, /) -> Any:
 @overload
 def recover(build: Callable[[], T], /, *, to: Literal["iso"] = "iso") -> Iso[T]: ...
 @overload
-def recover(build: Callable[[], T], /, *, to: Literal["val"]) -> Val[T]: ...
+def recover(build: Callable[[], H], /, *, to: Literal["val"]) -> Val[H]: ...
+@overload
+def recover(build: Callable[[], Any], /, *, to: Literal["val"]) -> Val[Any]: ...
 def recover(build: Callable[[], T], /, *, to: Literal["iso", "val"] = "iso") -> Iso[T] | Val[Any]:
     """Builds something mutable in a function of its own, and lifts it to an iso or a val, as Pony's `recover` does.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from remuda._kernel import AgentRef, ShardMap
 
 __all__ = ["ShardMap", "shard"]
 
-S = TypeVar("S")
+Name: TypeAlias = str | bytes | int
+S = TypeVar("S", bound=Name | AgentRef[Any])
 
 
 def shard(key: str | bytes | int, shards: Iterable[S] | ShardMap[S]) -> S:
@@ -49,6 +50,6 @@ def shard(key: str | bytes | int, shards: Iterable[S] | ShardMap[S]) -> S:
 
 @lru_cache(maxsize=8)  # a map of a thousand shards is 32 MB
 def _map_of(
-    names: tuple[object, ...], _types: tuple[type, ...]
-) -> tuple[ShardMap[object], dict[object, int]]:
+    names: tuple[Name, ...], _types: tuple[type, ...]
+) -> tuple[ShardMap[Name], dict[Name, int]]:
     return ShardMap(names), {name: place for place, name in enumerate(names)}
