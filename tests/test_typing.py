@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Literal, get_origin
 
 import pytest
 
@@ -60,6 +60,7 @@ async def run(runtime: remuda.Runtime, function: Function, statement: str) -> No
         list: lambda: [1],
         dict: lambda: {"one": 1},
         Sequence: lambda: [1],
+        Literal: lambda: "go",
     }
     names = vars(sends) | {
         name: makers[get_origin(annotation)]()

@@ -1,6 +1,8 @@
 """Never run: `make check` sees here what type checkers accept and refuse.
 
-A line that must be refused says so in a comment; a checker that accepts it calls the comment needless.
+A line that must be refused says to each of them which error it expects: `type: ignore[...]` is for mypy, and here, by
+`pyproject.toml`, for mypy only; `pyright: ignore[...]` is for pyright. Any other error is reported, and if there is
+none, the comment is called needless.
 """
 
 from collections.abc import Awaitable

@@ -193,15 +193,17 @@ async def needless(
     of_iterable: AgentRef[Iterable[int]],
     of_mapping: AgentRef[Mapping[str, int]],
     of_three: AgentRef[int | str | list[int]],
+    word: Literal["go"],
 ) -> None:
-    """Everything is sent, and a checker refuses it, if it is marked for it. `val(x)` is a way round.
+    """Everything is sent, and a checker refuses it, if it is marked for it.
 
     To mypy a protocol that doesn't name `__hash__` can't be hashed, and a word is any str where it looks at the agent
     and the message at the same time. To pyright a mapping can't be hashed, and of a union with something mutable in it
-    all but the first of the other members can't.
+    all but the first of the other members can't. `val(x)`, or a variable of the word's type, is a way round.
     """
     of_words.send_nowait("go")
     remuda.signal(of_words, "go")  # type: ignore[arg-type]
+    remuda.signal(of_words, word)
     await of_sized.send(Order(1))  # type: ignore[call-overload]
     await of_sized.send(val(Order(1)))
     await of_iterable.send((1, 2))  # type: ignore[call-overload]
