@@ -31,7 +31,7 @@ __all__ = ["Bar", "Case", "Contender", "Figures", "Metric", "Role", "Samples", "
 
 Figures: TypeAlias = dict[str, float]
 Measure: TypeAlias = Callable[[int], Figures] | Callable[[int], Coroutine[Any, Any, Figures]]
-Role: TypeAlias = Literal["remuda", "variant", "floor", "loop", "asyncio", "uvloop"]
+Role: TypeAlias = Literal["remuda", "variant", "floor", "loop", "peer", "asyncio", "uvloop"]
 Samples: TypeAlias = dict[str, dict[str, list[float]]]
 """Label of the contender, name of the metric, one figure for each repeat."""
 
@@ -44,8 +44,8 @@ class Contender:
 
     Attributes:
         label: Its name in tables.
-        role: "remuda" is the subject; "variant" another way to write it; "loop" the empty loop, which `net` figures
-            are without.
+        role: "remuda" is the subject; "variant" another way to write it; "peer" another library; "loop" the empty loop,
+            which `net` figures are without.
         measure: Measures this many operations. A function of a module, so that another process can find it.
         share: It does the size of the benchmark divided by this: what is slow needs fewer operations to be measured.
         note: What is different about it, if anything is.

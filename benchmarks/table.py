@@ -97,7 +97,7 @@ def _rows(case: CaseResult, metric: MetricResult) -> list[Sequence[str]]:
     floor = next(iter(metric.of("floor")), None)
     peer = next(iter(metric.of("asyncio")), None)
     rows: list[Sequence[str]] = []
-    for series in metric.of("remuda", "variant"):
+    for series in metric.of("remuda", "variant", "peer"):
         own = series.role == "remuda"
         title = " ".join(filter(None, [case.title, metric.title]))
         taken = figure(series.median, metric.unit)

@@ -16,7 +16,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import agents, catalogue, command, message_passing, scheduler, table
+from benchmarks import (
+    agents,
+    capabilities,
+    catalogue,
+    command,
+    message_passing,
+    orchestration,
+    scheduler,
+    table,
+)
 from benchmarks.catalogue import CASES
 from benchmarks.figures import SCHEMA, CaseResult, Report, Series, environment, evaluate
 from benchmarks.harness import Bar, Case, Contender, Figures, Metric, Samples, execute, measure
@@ -60,7 +69,7 @@ def expect_series(series: dict[str, Any], repeats: int) -> None:
     """All fields of a series in the JSON are there and agree with one another."""
     assert set(series) == set(Series.__annotations__)
     assert series["label"]
-    assert series["role"] in ("remuda", "variant", "floor", "loop", "asyncio", "uvloop")
+    assert series["role"] in ("remuda", "variant", "floor", "loop", "peer", "asyncio", "uvloop")
     assert series["size"] >= 1
     assert len(series["samples"]) == repeats
     for sample in series["samples"]:
@@ -426,6 +435,20 @@ def test_remuda_bench_finds_the_benchmarks(capsys: pytest.CaptureFixture[str]) -
 def test_metrics_default_to_nanoseconds() -> None:
     """A case that says nothing else is about time."""
     assert pair().metrics == (Metric("time", "ns"),)
+
+
+@pytest.mark.parametrize(
+    "case", [*orchestration.CASES, *capabilities.CASES], ids=lambda case: case.name
+)
+def test_each_benchmark_of_primitives_and_capabilities_runs(case: Case) -> None:
+    """Every contender measures itself, and what is held against a bar is among its figures."""
+    size = min(1000, case.quick_size())
+    result = evaluate(case, measure(case, size=size, repeats=1, here=True), size=size)
+    for metric in result.metrics:
+        assert [series.label for series in metric.series] == [c.label for c in case.contenders]
+        assert all(math.isfinite(series.median) for series in metric.series)
+        bars = [bar for bar in case.bars if bar.metric == metric.name]
+        assert len({verdict.bar for verdict in metric.verdicts}) == len(bars)
 
 
 @pytest.mark.parametrize("case", scheduler.CASES, ids=lambda case: case.name)

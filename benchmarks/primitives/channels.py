@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from importlib.util import find_spec
 from time import perf_counter_ns as clock
 from typing import Any
 
-from benchmarks import floors
-from benchmarks.harness import Bar, Case, Contender, Figures
+from benchmarks.harness import Bar, Case, Contender, Figures, Metric
 from remuda import Mailbox, Receiver, Runtime, Sender, channel, select
 
 __all__ = ["CASES"]
@@ -20,46 +21,85 @@ def ends(capacity: int) -> tuple[Sender[int], Receiver[int]]:
     return channel(capacity)
 
 
-def enqueue(size: int) -> Figures:
-    """`send_nowait` into a channel with room, in bursts."""
+def _bursts(size: int, fill: Callable[[int], None], drain: Callable[[int], None]) -> Figures:
+    """Measures what puts a burst into something with room, and what takes it out again."""
+    burst = min(BURST, size)
+    enqueue = dequeue = 0
+    for _ in range(size // burst):
+        start = clock()
+        fill(burst)
+        filled = clock()
+        drain(burst)
+        enqueue += filled - start
+        dequeue += clock() - filled
+    count = size // burst * burst
+    return {"enqueue": enqueue / count, "dequeue": dequeue / count}
+
+
+def through_channel(size: int) -> Figures:
     sender, receiver = ends(BURST)
-    total = 0
-    for _ in range(size // BURST):
-        start = clock()
-        for number in range(BURST):
+
+    def fill(burst: int) -> None:
+        for number in range(burst):
             sender.send_nowait(number)
-        total += clock() - start
-        for _ in range(BURST):
+
+    def drain(burst: int) -> None:
+        for _ in range(burst):
             receiver.recv_nowait()
-    return {"time": total / (size // BURST * BURST)}
+
+    return _bursts(size, fill, drain)
 
 
-def enqueue_asyncio(size: int) -> Figures:
+def through_deque(size: int) -> Figures:
+    box: deque[int] = deque()
+
+    def fill(burst: int) -> None:
+        for number in range(burst):
+            box.append(number)
+
+    def drain(burst: int) -> None:
+        for _ in range(burst):
+            box.popleft()
+
+    return _bursts(size, fill, drain)
+
+
+def through_asyncio(size: int) -> Figures:
     queue: asyncio.Queue[int] = asyncio.Queue(BURST)
-    total = 0
-    for _ in range(size // BURST):
-        start = clock()
-        for number in range(BURST):
+
+    def fill(burst: int) -> None:
+        for number in range(burst):
             queue.put_nowait(number)
-        total += clock() - start
-        for _ in range(BURST):
+
+    def drain(burst: int) -> None:
+        for _ in range(burst):
             queue.get_nowait()
-    return {"time": total / (size // BURST * BURST)}
+
+    return _bursts(size, fill, drain)
 
 
-def enqueue_culsans(size: int) -> Figures:
+def through_culsans(size: int) -> Figures:
     import culsans
 
     queue: Any = culsans.Queue(BURST)
-    total = 0
-    for _ in range(size // BURST):
-        start = clock()
-        for number in range(BURST):
+
+    def fill(burst: int) -> None:
+        for number in range(burst):
             queue.green_put(number, blocking=False)
-        total += clock() - start
-        for _ in range(BURST):
+
+    def drain(burst: int) -> None:
+        for _ in range(burst):
             queue.green_get(blocking=False)
-    return {"time": total / (size // BURST * BURST)}
+
+    return _bursts(size, fill, drain)
+
+
+def empty_loop(size: int) -> Figures:
+    def turn(burst: int) -> None:
+        for _number in range(burst):
+            pass
+
+    return _bursts(size, turn, turn)
 
 
 async def _agents(size: int, capacity: int) -> Figures:
@@ -176,23 +216,28 @@ async def selecting_asyncio(size: int) -> Figures:
 def _culsans(measure: Any) -> tuple[Contender, ...]:
     if find_spec("culsans") is None:
         return ()
-    return (Contender("culsans.Queue", "variant", measure, 5, "threads may share it, too"),)
+    return (Contender("culsans.Queue", "peer", measure, 5, "threads may share it, too"),)
 
 
 CASES = (
     Case(
-        "channel_enqueue",
-        "sender.send_nowait(x)",
-        f"{BURST} at a time into a channel with room",
+        "channel_burst",
+        "channel",
+        f"send_nowait of {BURST:,} items into a channel with room, and recv_nowait of each",
         200_000,
         (
-            Contender("channel", "remuda", enqueue),
-            Contender("empty loop", "loop", floors.empty_loop),
-            Contender("deque.append", "floor", floors.deque_append),
-            *_culsans(enqueue_culsans),
-            Contender("asyncio: queue.put_nowait", "asyncio", enqueue_asyncio, 5),
+            Contender("channel", "remuda", through_channel),
+            Contender("empty loop", "loop", empty_loop),
+            Contender("deque", "floor", through_deque),
+            *_culsans(through_culsans),
+            Contender("asyncio.Queue", "asyncio", through_asyncio, 5),
         ),
-        bars=(Bar(50),),
+        metrics=(Metric("enqueue", title="enqueue"), Metric("dequeue", title="dequeue")),
+        bars=tuple(
+            bar
+            for metric in ("enqueue", "dequeue")
+            for bar in (Bar(50, metric), Bar(1.5, metric, against="deque"))
+        ),
         quick=100_000,
     ),
     Case(

@@ -244,7 +244,7 @@ _REDIS = (
         2_000,
         (
             Contender("LeaseManager", "remuda", redis_lease),
-            Contender("redis-py's Lock", "variant", redis_lock, note="no token, no order"),
+            Contender("redis-py's Lock", "peer", redis_lock, note="no token, no order"),
             Contender("two round trips", "floor", redis_round_trips),
         ),
     ),
@@ -255,7 +255,7 @@ _REDIS = (
         200,
         (
             Contender("LeaseManager", "remuda", redis_lease_hand_over),
-            Contender("redis-py's Lock", "variant", redis_lock_hand_over, note="asks each 0.1 s"),
+            Contender("redis-py's Lock", "peer", redis_lock_hand_over, note="asks each 0.1 s"),
         ),
         quick=50,
     ),

@@ -99,9 +99,7 @@ CASES = (
         (
             Contender("plain def", "remuda", classes),
             Contender("async def", "variant", functions),
-            Contender(
-                "gather of asks", "variant", gathered, note="waits for all, without time-out"
-            ),
+            Contender("gather of asks", "peer", gathered, note="waits for all, without time-out"),
             Contender("asyncio: tasks + queues", "asyncio", tasks),
         ),
         bars=(Bar(50_000, text="<= 50 µs"),),

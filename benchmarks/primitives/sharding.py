@@ -64,7 +64,7 @@ def by_uhashring(size: int) -> Figures:
 _PEERS = (
     ()
     if find_spec("uhashring") is None
-    else (Contender("uhashring", "variant", by_uhashring, 20, "10 shards"),)
+    else (Contender("uhashring", "peer", by_uhashring, 20, "10 shards"),)
 )
 
 CASES = (
