@@ -24,6 +24,8 @@ use crate::sendable::{self, Shape};
 /// Has a closure called while no other thread runs.
 #[cfg(Py_GIL_DISABLED)]
 fn alone<R>(body: impl FnOnce() -> R) -> R {
+    use std::ffi::{c_int, c_void};
+
     unsafe extern "C" {
         // Calls it for each object, with the world stopped, until it returns 0.
         fn PyUnstable_GC_VisitObjects(
