@@ -137,7 +137,7 @@ mod _kernel {
         crate::frozen_dict::install(py)?;
         // For `remuda.capabilities` alone.
         module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;
-        module.setattr("_is_constructing", wrap_pyfunction!(crate::spawn::_is_constructing, module)?)?;
+        module.setattr("_await_birth", wrap_pyfunction!(crate::spawn::_await_birth, module)?)?;
         // For `remuda.primitives.broadcast` alone.
         module.setattr("_members", wrap_pyfunction!(crate::broadcast::_members, module)?)?;
         module.setattr("_shareable", wrap_pyfunction!(crate::broadcast::_shareable, module)?)?;

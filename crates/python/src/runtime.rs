@@ -26,7 +26,7 @@ use crate::guarded::Guarded;
 use crate::load::Load;
 use crate::machine::{Machine, Place};
 use crate::processors::Processors;
-use crate::spawn::{make_body, overflow_named};
+use crate::spawn::{make_body, overflow_named, tell_born};
 use crate::{alloc, current, errors, finish, interop, step};
 
 const NEW: u8 = 0;
@@ -393,6 +393,8 @@ impl Runtime {
         // SAFETY: nobody else knows the agent yet.
         if let Some(mailbox) = unsafe { (*agent.get().body.get()).mailbox() } {
             mailbox.set_owner(&agent);
+        } else {
+            tell_born(&agent)?;
         }
         this.register(&agent);
         if this.many.load(Ordering::Relaxed) {

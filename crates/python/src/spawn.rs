@@ -1,6 +1,6 @@
 //! What `spawn` takes: a behaviour and its arguments, and how its mailbox is bounded.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -101,15 +101,26 @@ fn instance_of(class: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult
         let text = format!("expected a class with a method `receive(self, message)`, {} has none", class.repr()?);
         return Err(errors::make(errors::behaviour_error(py), (text,)));
     }
-    let object = {
+    let made = {
         let _constructing = Constructing::begin();
-        class.call1(args).map_err(|error| wrong_signature(class.as_any(), args, error))?
+        class.call1(args)
     };
+    let object = made.map_err(|error| {
+        for (_, waiting) in unborn() {
+            // Of those who wait for an agent none is more important than the error.
+            drop(waiting.call_method1(py, intern!(py, "_born"), (py.None(),)));
+        }
+        wrong_signature(class.as_any(), args, error)
+    })?;
     Ok(Body::Instance { object: object.unbind(), handling: None })
 }
 
 thread_local! {
     static CONSTRUCTING: Cell<u32> = const { Cell::new(0) };
+    /// Whether `UNBORN` has something, which it seldom has.
+    static SOMEBODY_WAITS: Cell<bool> = const { Cell::new(false) };
+    /// What waits for the agents that are being constructed, and how deep in each other these are.
+    static UNBORN: RefCell<Vec<(u32, Py<PyAny>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An agent is being constructed on this thread, while this lives.
@@ -128,10 +139,38 @@ impl Drop for Constructing {
     }
 }
 
-/// Whether an agent's class is being called by `spawn`: what it makes will be the agent's.
+/// While an agent's class is being called by `spawn`, there is no agent yet that what it makes could belong to:
+/// `_born(agent)` of it is called as soon as there is, or `_born(None)` if there will be none. False: no class is being
+/// called.
 #[pyfunction]
-pub fn _is_constructing() -> bool {
-    CONSTRUCTING.get() > 0
+#[pyo3(signature = (waiting, /))]
+pub fn _await_birth(waiting: Py<PyAny>) -> bool {
+    let depth = CONSTRUCTING.get();
+    if depth > 0 {
+        UNBORN.with_borrow_mut(|unborn| unborn.push((depth, waiting)));
+        SOMEBODY_WAITS.set(true);
+    }
+    depth > 0
+}
+
+/// What waits for the agent that was constructed last.
+fn unborn() -> Vec<(u32, Py<PyAny>)> {
+    if !SOMEBODY_WAITS.get() {
+        return Vec::new();
+    }
+    let around = CONSTRUCTING.get();
+    UNBORN.with_borrow_mut(|unborn| {
+        let from = unborn.partition_point(|&(depth, _)| depth <= around);
+        SOMEBODY_WAITS.set(from > 0);
+        unborn.split_off(from)
+    })
+}
+
+/// Tells those who wait for an agent that it is there. It hasn't run yet.
+#[inline]
+pub fn tell_born(agent: &Bound<'_, AgentRef>) -> PyResult<()> {
+    let py = agent.py();
+    unborn().into_iter().try_for_each(|(_, waiting)| waiting.call_method1(py, intern!(py, "_born"), (agent,)).map(drop))
 }
 
 /// A `TypeError` of the call itself, in which no line of the behaviour was run, is about the arguments of `spawn`.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar, overload
 
 from remuda import _kernel
@@ -20,36 +21,65 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
+class _Thread:
+    """A thread that runs neither an agent nor a task. Its number isn't enough: the next thread may get the same."""
+
+    __slots__ = ("__weakref__", "number")
+
+    def __init__(self) -> None:
+        self.number = threading.get_ident()
+
+
+_here = threading.local()
+
+
+def _thread() -> _Thread:
+    try:
+        thread: _Thread = _here.thread
+    except AttributeError:
+        thread = _here.thread = _Thread()
+    return thread
+
+
 def _current() -> Any:
     """Who runs here: the agent or task, or the thread where there is none."""
     try:
         task = asyncio.current_task()
     except RuntimeError:
         task = None
-    return threading.get_ident() if task is None else task
+    return _thread() if task is None else task
+
+
+def _nobody() -> None:
+    return None
 
 
 class _Owner:
     """Who made a handle."""
 
-    __slots__ = ("_name", "_who")
+    __slots__ = ("_name", "_unborn", "_who")
 
     def __init__(self) -> None:
         # What an agent's class makes while it is constructed is the agent's, which doesn't exist yet.
-        self._who: Any = None if _kernel._is_constructing() else self._of(_current())
-        self._name = "" if self._who is None else _name(_current())
+        self._unborn = _kernel._await_birth(self)
+        self._set(_thread() if self._unborn else _current())
 
-    @staticmethod
-    def _of(who: Any) -> Any:
-        return who if isinstance(who, int) else weakref.ref(who)
+    def _set(self, who: Any) -> None:
+        self._who: Callable[[], Any] = weakref.ref(who)
+        self._name = _name(who)
+
+    def _born(self, agent: Any) -> None:
+        """The kernel calls it before the agent runs for the first time, or with None if there will be no agent."""
+        self._unborn = False
+        if agent is None:
+            self._who, self._name = _nobody, "an agent that never came to be"
+        else:
+            self._set(agent)
 
     def check(self, handle: str) -> None:
         """Raises `WrongOwner` unless the owner runs."""
-        who = _current()
-        if self._who is None:
-            self._who, self._name = self._of(who), _name(who)
-        owner = self._who if isinstance(self._who, int) else self._who()
-        if owner is not who and owner != who:
+        who = _thread() if self._unborn else _current()
+        if self._who() is not who:
             raise WrongOwner(
                 f"expected {self._name}, which made this {handle}, to use it, but {_name(who)} does: "
                 "send what it is about as a message, or make it an iso and give it away"
@@ -57,8 +87,8 @@ class _Owner:
 
 
 def _name(who: Any) -> str:
-    if isinstance(who, int):
-        return f"thread {who}"
+    if isinstance(who, _Thread):
+        return f"thread {who.number}"
     kind = "agent" if isinstance(who, _kernel.AgentRef) else "task"
     return f"{kind} {who.get_name()}"
 
@@ -74,6 +104,8 @@ class _Owned(Generic[T]):
             raise TypeError(
                 f"expected a bare object for {self._called}, got a handle of type {type(value).__name__}"
             )
+        if hasattr(self, "_owner"):
+            raise TypeError(f"expected a new {self._called} to be made, not this one again")
         self._owner = _Owner()
         self._object = value
 
@@ -214,6 +246,9 @@ class Box(Generic[T_co]):
             raise TypeError(
                 f"expected a bare object for box, got a handle of type {type(value).__name__}"
             )
+        with contextlib.suppress(AttributeError):
+            object.__getattribute__(self, "_owner")
+            raise TypeError("expected a new box to be made, not this one again")
         object.__setattr__(self, "_owner", _Owner())
         object.__setattr__(self, "_object", value)
 
@@ -242,7 +277,10 @@ class Box(Generic[T_co]):
         raise CapabilityError(f"expected to read through a box, not to delete item {key!r}")
 
     def __getitem__(self, key: Any) -> Any:
-        return _viewed(self._seen()[key])
+        seen = self._seen()
+        if isinstance(seen, dict) and key not in seen:
+            raise KeyError(key)  # a defaultdict would make it
+        return _viewed(seen[key])
 
     def __len__(self) -> int:
         return len(self._seen())
@@ -251,10 +289,18 @@ class Box(Generic[T_co]):
         return bool(self._seen())
 
     def __contains__(self, item: object) -> bool:
+        self._refuse_iterator()
         return item in self._seen()
 
     def __iter__(self) -> Iterator[Any]:
+        self._refuse_iterator()
         return (_viewed(item) for item in self._seen())
+
+    def _refuse_iterator(self) -> None:
+        if isinstance(self._seen(), Iterator):
+            raise CapabilityError(
+                "expected to read through a box, not to take items from an iterator"
+            )
 
     def __eq__(self, other: object) -> bool:
         return bool(self._seen() == (other._seen() if isinstance(other, Box) else other))
