@@ -125,7 +125,8 @@ def test_no_way_in(cls: Any) -> None:
 @pytest.mark.parametrize("cls", FROZEN)
 def test_frozen_class_is_kept(cls: Any) -> None:
     """An instance of a frozen class is given back if its fields are frozen, and otherwise copied to its class."""
-    same = cls(value=(1,))
+    same = freeze(cls(value=(1,)))
+    assert type(same) is cls
     assert freeze(same) is same
     assert type(freeze(cls(value=[1]))) is cls
 
@@ -178,7 +179,14 @@ def test_what_a_model_keeps_beside_its_fields() -> None:
     assert frozen._private == ((1,),)
     assert frozen.double == [1, 1]
     assert frozen.model_fields_set == frozenset({"value"})
-    assert isinstance(frozen.model_fields_set, frozenset)
+    for kept in (frozen, freeze(ModelFrozen(value=1))):
+        with pytest.raises(TypeError):
+            kept.model_fields_set.add("other")
+        assert kept.model_dump(exclude_unset=True) == {"value": 1}
+        assert kept.model_dump_json(exclude_unset=True) == '{"value":1}'
+        copied = kept.model_copy(update={"other": 2})
+        assert copied.model_fields_set == {"value", "other"}
+        assert copy.deepcopy(kept).model_fields_set == {"value"}
     extra = freeze(ModelWithExtra(more=[1]))
     assert extra.more == (1,)
     with pytest.raises(TypeError):

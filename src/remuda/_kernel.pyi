@@ -1605,6 +1605,10 @@ def _forget_rules() -> None: ...
 def _await_birth(waiting: Any, /) -> bool: ...
 
 @final
+class _FrozenMemory:
+    def __new__(cls, array: Any, /) -> Self: ...
+
+@final
 class FrozenDict(Mapping[_K, _V_co]):
     """A mapping that can't be changed, so that it can be shared; `freeze` makes one of a dict.
 

@@ -42,7 +42,7 @@ fn compared(own: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>, op: CompareOp) -> 
 macro_rules! view {
     ($(#[$documentation:meta])* $name:ident, $method:literal, { $($more:tt)* }) => {
         $(#[$documentation])*
-        #[pyclass(frozen, module = "remuda._kernel")]
+        #[pyclass(frozen, immutable_type, module = "remuda._kernel")]
         #[derive(Debug)]
         pub struct $name {
             of: Py<FrozenDict>,

@@ -42,6 +42,7 @@ mod deliver;
 mod errors;
 mod finish;
 mod frozen_dict;
+mod frozen_memory;
 mod frozen_views;
 mod glance;
 mod graph;
@@ -138,6 +139,7 @@ mod _kernel {
         // For `remuda.capabilities` alone.
         module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;
         module.setattr("_await_birth", wrap_pyfunction!(crate::spawn::_await_birth, module)?)?;
+        module.setattr("_FrozenMemory", py.get_type::<crate::frozen_memory::FrozenMemory>())?;
         // For `remuda.primitives.broadcast` alone.
         module.setattr("_members", wrap_pyfunction!(crate::broadcast::_members, module)?)?;
         module.setattr("_shareable", wrap_pyfunction!(crate::broadcast::_shareable, module)?)?;

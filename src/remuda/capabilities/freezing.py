@@ -14,18 +14,20 @@ that is an error.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Any, TypeVar, overload
 
-from remuda._kernel import FrozenDict
+from remuda._kernel import FrozenDict, Val
+from remuda.capabilities.arrays import freeze_array, is_alone, is_dict_alone
 from remuda.capabilities.plans import BUILTIN, Container, Leaf, Plan, plan_of
 from remuda.capabilities.records import Record, Refused
 from remuda.capabilities.rules import ATOMS
 from remuda.errors import NotSendable
 
-__all__ = ["freeze"]
+__all__ = ["freeze", "freeze_held"]
 
 _T = TypeVar("_T")
 _K = TypeVar("_K")
@@ -54,13 +56,18 @@ def freeze(obj: Any, /) -> Any:
     """Give an immutable copy, or the object itself if it is immutable all through.
 
     Lists and deques become tuples, dicts `FrozenDict`, sets frozensets, bytearrays and memoryviews bytes, and numpy
-    arrays read-only copies. Instances of dataclasses, attrs classes, msgspec structs and pydantic models are copied:
+    arrays read-only ones. Instances of dataclasses, attrs classes, msgspec structs and pydantic models are copied:
     those of a frozen class to the same class, others to a frozen subclass of theirs, so that `isinstance` and methods
     work and assignments raise. What was shared stays shared. Functions of modules, classes, enum members and references
     to agents stay what they are.
 
-    What reaches around Python's rules reaches into frozen objects as well: `object.__setattr__`, the functions of `gc`,
-    and `setflags` of an array.
+    An array that nobody else has, as one that is made in the call, alone or in new containers, keeps its memory,
+    however large it is. Any other is copied, and so is one that was only set to be read: its owner could write it
+    again. Without a GIL that can't be told, and all arrays are copied.
+
+    What reaches around Python's rules reaches into frozen objects as well: `object.__setattr__`, `vars`, `__init__` and
+    `__setstate__` of instances whose class was frozen by its author, the functions of `gc`. Of a frozen array the data
+    stays, but it can be made to look different by assigning its `shape`, `strides` or `dtype`.
 
     Args:
         obj: What to freeze; it is not changed.
@@ -79,10 +86,26 @@ def freeze(obj: Any, /) -> Any:
     """
     if type(obj) in ATOMS:
         return obj
-    try:
-        return _Walk(deferred=False).freeze(obj)
-    except _Again:
-        return _Walk(deferred=True).freeze(obj)
+    holder = [obj]
+    del obj
+    return freeze_held(holder)
+
+
+def freeze_held(holder: list[Any], /) -> Any:
+    """Freezes the only item of a list; what nobody but the list has is taken apart, unless it can't be frozen.
+
+    Args:
+        holder: The list, which keeps the item.
+
+    Returns:
+        The frozen object.
+
+    Raises:
+        NotSendable: As `freeze`.
+    """
+    with contextlib.suppress(_Again):
+        return _Walk(deferred=False).freeze(holder)
+    return _Walk(deferred=True).freeze(holder)
 
 
 class _Again(Exception):
@@ -105,9 +128,21 @@ class _Frame:
         parent: The frame of what it was found in, and `at` which part of that it is.
         copy: For a record, its copy, which is empty or unfinished.
         trusted: Whether something inside was given the object itself, in the hope that it is frozen.
+        alone: Whether nobody else has the object, and so the ways to its parts that are known are all.
     """
 
-    __slots__ = ("at", "copy", "done", "names", "obj", "parent", "parts", "plan", "trusted")
+    __slots__ = (
+        "alone",
+        "at",
+        "copy",
+        "done",
+        "names",
+        "obj",
+        "parent",
+        "parts",
+        "plan",
+        "trusted",
+    )
 
     def __init__(
         self,
@@ -126,11 +161,20 @@ class _Frame:
         self.at = 0 if parent is None else len(parent.done)
         self.copy: Any = None
         self.trusted = False
+        self.alone = False
+
+    def is_part_alone(self, index: int) -> bool:
+        """Whether nobody else has a part: it must be in no variable."""
+        return self.alone and is_alone(self.parts, index, 1 if self.parts is self.obj else 2)
 
 
 class _Walk:
     def __init__(self, deferred: bool) -> None:
         self.deferred = deferred
+        # Of the object that is entered next.
+        self.alone = False
+        # Arrays whose memory was taken: what is left of the original, a `__del__`, mustn't write it.
+        self.owners: list[Any] = []
         self.frozen: dict[int, Any] = {}
         # What an identity in `frozen` stands for must not go before the walk ends.
         self.kept: list[Any] = []
@@ -138,13 +182,17 @@ class _Walk:
         self.records: deque[_Frame] = deque()
         self.plans: dict[type, Plan] = {}
 
-    def freeze(self, root: Any) -> Any:
-        result = self.walk(root, None)
+    def freeze(self, holder: list[Any]) -> Any:
+        self.alone = is_alone(holder, 0, 1)
+        result = self.walk(holder[0], None)
         while self.records:
             frame = self.records.popleft()
             for part in frame.parts:
+                self.alone = False
                 frame.done.append(self.walk(part, frame))
             self.leave(frame, frame.done)
+        for owner in self.owners:
+            owner.flags.writeable = False
         return result
 
     def walk(self, root: Any, parent: _Frame | None) -> Any:
@@ -156,13 +204,15 @@ class _Walk:
             if result is not _Later:
                 done.append(result)
             for index in range(len(done), len(parts)):
-                part = parts[index]
-                if type(part) not in ATOMS:
-                    result = self.enter(part, frame, stack)
-                    if result is _Later:
-                        break
-                    part = result
-                done.append(part)
+                if type(parts[index]) in ATOMS:
+                    done.append(parts[index])
+                    continue
+                result = None
+                self.alone = frame.is_part_alone(index)
+                result = self.enter(parts[index], frame, stack)
+                if result is _Later:
+                    break
+                done.append(result)
             else:
                 stack.pop()
                 result = self.leave(frame, frame.done)
@@ -189,18 +239,28 @@ class _Walk:
                     self.remember(obj, snapshot)
                     return snapshot
                 frame = _Frame(obj, plan, (), parts, parent)
+                frame.alone = self.alone and plan.owns
             elif isinstance(plan, Leaf):
                 result = plan.freeze(obj)
+                if plan.is_array:
+                    result = None
+                    result = freeze_array(obj, self.owners if self.alone else None)
                 if result is not obj:
                     self.remember(obj, result)
                 return result
             else:
                 names, parts = plan.state(obj)
                 frame = _Frame(obj, plan, names, parts, parent)
+                frame.alone = self.alone and is_dict_alone(obj)
                 if self.deferred or not plan.immutable:
                     frame.copy = plan.empty(obj)
         except Refused as refused:
+            if _is_immutable(obj):
+                return obj
             raise _refusal(obj, _path(parent), str(refused)) from refused.__cause__
+        except Exception as error:
+            text = f"it could not be looked into: {type(error).__name__}: {error}"
+            raise _refusal(obj, _path(parent), text) from error
         if frame.copy is not None:
             self.remember(obj, frame.copy)
             if self.deferred:
@@ -257,6 +317,15 @@ class _Walk:
     def remember(self, obj: Any, result: Any) -> None:
         self.frozen[id(obj)] = result
         self.kept.append(obj)
+
+
+def _is_immutable(obj: Any) -> bool:
+    """Whether something that has no plan of its own may be kept, because it can be sent as it is."""
+    try:
+        Val(obj)
+    except (NotSendable, TypeError):  # a handle
+        return False
+    return True
 
 
 def _path(frame: _Frame | None, at: int | None = None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar, overload
 
 from remuda import _kernel
-from remuda.capabilities.freezing import freeze
+from remuda.capabilities.freezing import freeze_held
 from remuda.capabilities.rules import is_handle, register_handle
 from remuda.errors import CapabilityError, MovedError, WrongOwner
 
@@ -215,9 +215,12 @@ class Trn(_Owned[T]):
         Raises:
             NotSendable: Something in it can't be frozen; it stays.
         """
-        shared = _kernel.val(freeze(self.value))
-        self._give_away()
-        return shared
+        holder = [self._give_away()]
+        try:
+            return _kernel.val(freeze_held(holder))
+        except BaseException:
+            self._object, self._gone = holder[0], False
+            raise
 
     def box(self) -> Box[T]:
         """A view for reading."""

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from remuda import _kernel
 from remuda._kernel import FrozenDict
 from remuda.capabilities import records
 from remuda.capabilities.records import Record, Refused
@@ -37,12 +38,14 @@ class Leaf:
 
     Attributes:
         freeze: Gives the frozen object, or raises `Refused`.
+        is_array: It gives the object itself, which is an array and is still to be frozen.
     """
 
-    __slots__ = ("freeze",)
+    __slots__ = ("freeze", "is_array")
 
-    def __init__(self, freeze: Callable[[Any], Any]) -> None:
+    def __init__(self, freeze: Callable[[Any], Any], is_array: bool = False) -> None:
         self.freeze = freeze
+        self.is_array = is_array
 
 
 class Container:
@@ -54,9 +57,10 @@ class Container:
         build: Makes the frozen object of the object and its frozen parts.
         label: Gives what stands before and after an object's path in the path of one of its parts.
         immutable: Whether an object that has only frozen parts is frozen itself.
+        owns: Whether nobody can get at the parts but through an object that has them.
     """
 
-    __slots__ = ("build", "immutable", "label", "parts", "snapshot")
+    __slots__ = ("build", "immutable", "label", "owns", "parts", "snapshot")
 
     def __init__(
         self,
@@ -65,12 +69,14 @@ class Container:
         build: Callable[[Any, tuple[Any, ...]], Any],
         label: Callable[[Any, tuple[Any, ...], int], tuple[str, str]],
         immutable: bool = False,
+        owns: bool = True,
     ) -> None:
         self.snapshot = snapshot
         self.parts = parts
         self.build = build
         self.label = label
         self.immutable = immutable
+        self.owns = owns
 
 
 Plan = Leaf | Container | Record
@@ -101,9 +107,7 @@ def _find(cls: type) -> Plan:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         if cls is numpy.ndarray:
-            return Leaf(_array)
-        if issubclass(cls, numpy.generic) and not issubclass(cls, numpy.void):
-            return _KEEP
+            return Leaf(_array, is_array=True)
         if issubclass(cls, numpy.dtype):
             return Leaf(_dtype)
     raise Refused(_advice(cls))
@@ -143,8 +147,13 @@ def _tuple_class(cls: type) -> Plan:
         def label(_obj: Any, _parts: tuple[Any, ...], index: int) -> tuple[str, str]:
             return "", f".{fields[index]}" if index < len(fields) else f"[{index}]"
 
-        return Container(_keep, tuple, _same_tuple_class, label, immutable=True)
-    return Container(_keep, tuple, _only_as_it_is, _item, immutable=True)
+        return Container(_keep, _items, _same_tuple_class, label, immutable=True)
+    return Container(_keep, _items, _only_as_it_is, _item, immutable=True)
+
+
+def _items(obj: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The items, whatever iterating over an object of this class gives."""
+    return tuple.__getitem__(obj, slice(None))
 
 
 def _same_tuple_class(obj: Any, parts: tuple[Any, ...]) -> Any:
@@ -198,55 +207,41 @@ def _end(_obj: Any, _parts: tuple[Any, ...], index: int) -> tuple[str, str]:
 
 def _view(obj: memoryview) -> bytes:
     try:
+        if "O" in obj.format:
+            raise Refused("send the objects themselves, in a tuple: these are their addresses")
         return obj.tobytes()
     except ValueError as error:  # it was released
         raise Refused("freeze the memoryview before it is released") from error
 
 
 def _function(obj: types.FunctionType) -> Any:
-    """A function, unless it shares variables with the function that made it."""
-    if obj.__closure__ is None:
-        return obj
-    found: Any = sys.modules.get(obj.__module__)
-    for name in obj.__qualname__.split("."):
-        found = getattr(found, name, None)
-    if found is obj:  # wrapped by a decorator
-        return obj
-    names = ", ".join(obj.__code__.co_freevars)
-    text = f"move {obj.__name__} to the module's level and give it as arguments what it takes from around it: {names}"
+    """A function that can't be kept: it shares variables with the function that made it, or can be changed."""
+    what = ", ".join(obj.__code__.co_freevars) or "its defaults and attributes"
+    text = f"move {obj.__name__} to the module's level and give it as arguments what it takes from around it: {what}"
     raise Refused(text)
 
 
-def _bound(obj: Any) -> Any:
-    """A builtin function, or a method of a class; both are bound to something."""
-    owner = obj.__self__
-    if owner is None or isinstance(owner, type | types.ModuleType):
-        return obj
+def _bound(_obj: Any) -> Any:
     raise Refused("send the object and call its method there")
 
 
-def _read_only(array: Any) -> bool:
-    ndarray = sys.modules["numpy"].ndarray
-    while isinstance(array, ndarray):
-        if array.flags.writeable:
-            return False
-        array = array.base
-    return array is None or type(array) is bytes
+def _moment(obj: Any) -> Any:
+    if _kernel.is_sendable(obj.tzinfo):
+        return obj
+    raise Refused("give it a zone of datetime or zoneinfo")
+
+
+def _parts_can_change(obj: Any) -> Any:
+    raise Refused(f"make it of immutable objects: {reprlib.repr(obj)}")
 
 
 def _array(obj: Any) -> Any:
     if obj.dtype.hasobject:
         raise Refused("turn the array of Python objects into a list first: obj.tolist()")
-    if _read_only(obj):
-        return obj
-    copy = obj.copy(order="K")
-    copy.setflags(write=False)
-    return copy
+    return obj
 
 
-def _dtype(obj: Any) -> Any:
-    if obj.names is None and obj.metadata is None and not obj.hasobject:
-        return obj
+def _dtype(_obj: Any) -> Any:
     raise Refused("send the dtype's description: dtype.descr")
 
 
@@ -264,7 +259,9 @@ BUILTIN: dict[type, Plan] = {
     collections.OrderedDict: _MAPPING,
     collections.defaultdict: _MAPPING,
     collections.Counter: _MAPPING,
-    types.MappingProxyType: _MAPPING,
+    types.MappingProxyType: Container(
+        frozen_mapping, _keys_and_values, _as_mapping, _key, owns=False
+    ),
     FrozenDict: Container(_keep, _keys_and_values, _as_mapping, _key, immutable=True),
     frozen_mapping: Container(_keep, _keys_and_values, _as_mapping, _key, immutable=True),
     slice: Container(_keep, _ends, _as_slice, _end, immutable=True),
@@ -273,13 +270,14 @@ BUILTIN: dict[type, Plan] = {
     types.FunctionType: Leaf(_function),
     types.BuiltinFunctionType: Leaf(_bound),
     types.MethodType: Leaf(_bound),
-    datetime.datetime: _KEEP,
-    datetime.time: _KEEP,
+    types.MethodWrapperType: Leaf(_bound),
+    datetime.datetime: Leaf(_moment),
+    datetime.time: Leaf(_moment),
     types.MethodDescriptorType: _KEEP,
     types.WrapperDescriptorType: _KEEP,
     types.ClassMethodDescriptorType: _KEEP,
-    operator.attrgetter: _KEEP,
-    operator.itemgetter: _KEEP,
+    operator.attrgetter: Leaf(_parts_can_change),
+    operator.itemgetter: Leaf(_parts_can_change),
 }
 
 

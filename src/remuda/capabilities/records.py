@@ -6,15 +6,14 @@ dataclasses and attrs classes compare, show and replace, so that a frozen copy e
 `dataclasses.replace` of it makes a new object that can be changed. `type(x)` tells the truth.
 
 What keeps a frozen copy as it is: `__setattr__`, `__delattr__`, `__init__` and `__setstate__` raise, and `__dict__` is
-a copy. Only a pickle of it comes with a way to fill an empty one.
+a copy. Only a pickle of it comes with a way to fill an empty one. What its class makes in other ways (a struct's
+constructor, pydantic's `model_construct`) is none that was frozen, and isn't taken for one.
 """
 
 from __future__ import annotations
 
 import abc
-import copy
 import dataclasses
-import functools
 import sys
 import types
 from collections.abc import Callable
@@ -23,13 +22,14 @@ from typing import Any, NoReturn
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from remuda._kernel import FrozenDict
+from remuda.capabilities.layouts import Layout, dict_of, is_made_in_python, layout_of
 
-__all__ = ["Record", "Refused", "find", "is_frozen_copy"]
+__all__ = ["Record", "Refused", "attributes_of", "find", "is_frozen_copy"]
 
 # Where attrs keeps the hash of an instance. Not copied, since the hash is that of the fields.
 _CACHED_HASH = "_attrs_cached_hash"
 
-# pydantic's note of which fields were given: not a part of the value, and a set.
+# pydantic's note of which fields were given; its serializer wants a set.
 _FIELDS_SET = "__pydantic_fields_set__"
 # What it keeps of fields that the model doesn't have; its serializer wants a dict.
 _EXTRA = "__pydantic_extra__"
@@ -72,8 +72,9 @@ class Record:
 def find(cls: type) -> Record | None:
     """How to copy instances of a class, or None if it is of no kind that is known here."""
     if _is_struct(cls):
-        if cls.__struct_config__.frozen and cls.__dictoffset__ == 0:  # type: ignore[attr-defined]
-            return Record(True, _struct_state, copy.copy, _fill_struct)
+        frozen = cls.__struct_config__.frozen  # type: ignore[attr-defined]
+        if frozen and (cls.__dictoffset__ == 0 or cls in _made_here):
+            return Record(True, _struct_state, _empty_frozen_struct, _fill_struct)
         return Record(False, _struct_state, _empty_struct, _fill_struct)
     own = vars(cls)
     if _is_pydantic(cls):
@@ -81,7 +82,7 @@ def find(cls: type) -> Record | None:
         private: Any = cls.__private_attributes__  # type: ignore[attr-defined]
         frozen = bool(config.get("frozen")) and not private
         if frozen:
-            return Record(True, _model_state, _empty_model, _fill)
+            return Record(True, _state, _empty_like, _fill_model)
     elif dataclasses.is_dataclass(cls):
         # A subclass that is no dataclass itself takes any attribute.
         params: Any = own.get("__dataclass_params__")
@@ -91,14 +92,27 @@ def find(cls: type) -> Record | None:
         frozen = "__attrs_attrs__" in own and setter == "_frozen_setattrs"
     else:
         return None
+    if not is_made_in_python(cls):
+        return None
     if frozen:
         return Record(True, _state, _empty_like, _fill)
     return Record(False, _plain_state, _empty_frozen, _fill)
 
 
 def is_frozen_copy(cls: type) -> bool:
-    """Whether the class is one that was made here."""
-    return cls in _made_here
+    """Whether the class is one that was made here, of which every instance is frozen all through.
+
+    A struct's isn't: its constructor, and `msgspec.structs.replace`, put anything into it.
+    """
+    return cls in _made_here and not _is_struct(cls)
+
+
+def attributes_of(obj: Any) -> dict[str, Any]:
+    """All that an instance of a frozen class has by name, not just its fields."""
+    names, values = (_struct_state if _is_struct(type(obj)) else _state)(obj)
+    attributes = dict(zip(names, values, strict=True))
+    attributes.pop(_FIELDS_SET, None)
+    return attributes
 
 
 def _is_pydantic(cls: type) -> bool:
@@ -109,67 +123,18 @@ def _is_pydantic(cls: type) -> bool:
 # Instances whose attributes are in a dict, in slots, or in both
 
 
-class _Layout:
-    """Where a class keeps attributes, by places in its `__mro__`: without a reference to the class or its parents.
-
-    Attributes:
-        slots: In which of the classes each slot is.
-        dict_at: Which of them gives the dict of an instance; None if instances have none.
-        cached: The names of cached properties.
-    """
-
-    __slots__ = ("cached", "dict_at", "slots")
-
-    def __init__(self, cls: type) -> None:
-        self.slots: dict[str, int] = {}
-        self.dict_at: int | None = None
-        found: dict[str, Any] = {}
-        for at in reversed(range(len(cls.__mro__))):
-            for name, value in vars(cls.__mro__[at]).items():
-                found[name] = value
-                if type(value) is types.MemberDescriptorType:
-                    self.slots[name] = at
-                elif name == "__dict__" and type(value) is types.GetSetDescriptorType:
-                    self.dict_at = at
-        self.cached = frozenset(n for n, v in found.items() if type(v) is functools.cached_property)
-
-
-_layouts: WeakKeyDictionary[type, _Layout] = WeakKeyDictionary()
-
-
-def _layout(cls: type) -> _Layout:
-    layout = _layouts.get(cls)
-    if layout is None:
-        layout = _layouts[cls] = _Layout(cls)
-    return layout
-
-
-def _slot(cls: type, layout: _Layout, name: str) -> Any:
-    return cls.__mro__[layout.slots[name]].__dict__[name]
-
-
-def _dict_of(obj: Any, layout: _Layout | None = None) -> dict[str, Any]:
-    """The dict that the attributes are in, whatever `__dict__` says; an empty one if there is none."""
-    cls = type(obj)
-    at = (layout or _layout(cls)).dict_at
-    if at is None:
-        return {}
-    attributes: dict[str, Any] = cls.__mro__[at].__dict__["__dict__"].__get__(obj)
-    return attributes
-
-
 def _state(obj: Any) -> State:
-    return _read(obj, _layout(type(obj)))
+    return _read(obj, layout_of(type(obj)))
 
 
-def _read(obj: Any, layout: _Layout) -> State:
+def _read(obj: Any, layout: Layout) -> State:
     state: dict[str, Any] = {}
     for name in layout.slots:
         try:
-            state[name] = _slot(type(obj), layout, name).__get__(obj)
+            state[name] = layout.slot(type(obj), name).__get__(obj)
         except AttributeError:
             continue  # never set
-    state.update(_dict_of(obj, layout))
+    state.update(dict_of(obj, layout))
     if _CACHED_HASH in state:
         state[_CACHED_HASH] = None
     return tuple(state), tuple(state.values())
@@ -177,7 +142,7 @@ def _read(obj: Any, layout: _Layout) -> State:
 
 def _plain_state(obj: Any) -> State:
     """The state without what cached properties have computed, which in a frozen copy compute it each time."""
-    layout = _layout(type(obj))
+    layout = layout_of(type(obj))
     names, values = _read(obj, layout)
     if layout.cached.isdisjoint(names):
         return names, values
@@ -202,30 +167,53 @@ def _empty(cls: type) -> Any:
 
 def _fill(obj: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
     cls = type(obj)
-    layout = _layout(cls)
+    layout = layout_of(cls)
     attributes = {}
     for name, value in zip(names, values, strict=True):
         if name in layout.slots:
-            _slot(cls, layout, name).__set__(obj, value)
+            layout.slot(cls, name).__set__(obj, value)
         else:
             attributes[name] = value
     if attributes:
-        _dict_of(obj, layout).update(attributes)
+        dict_of(obj, layout).update(attributes)
 
 
 # pydantic models of frozen classes
 
 
-def _model_state(obj: Any) -> State:
-    names, values = _state(obj)
-    kept = {name: value for name, value in zip(names, values, strict=True) if name != _FIELDS_SET}
-    return tuple(kept), tuple(kept.values())
+class _GivenFields(set[str]):
+    """The names of the fields that a frozen model was given: a set, because pydantic wants one, that stays as it is."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_args: Any) -> NoReturn:
+        raise TypeError("expected the fields that a frozen model was given to be only read")
+
+    __iand__ = __ior__ = __isub__ = __ixor__ = _refuse
+    add = discard = remove = pop = clear = update = _refuse
+    difference_update = intersection_update = symmetric_difference_update = _refuse
+
+    def __copy__(self) -> set[str]:
+        return set(self)
+
+    def __deepcopy__(self, _memo: Any) -> set[str]:
+        return set(self)
+
+    copy = __copy__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _GivenFields, (tuple(self),)
 
 
-def _empty_model(obj: Any) -> Any:
-    made = _empty(type(obj))
-    object.__setattr__(made, _FIELDS_SET, set(obj.model_fields_set))
-    return made
+_made_here.add(_GivenFields)
+
+
+def _fill_model(obj: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+    given = (
+        _GivenFields(value) if name == _FIELDS_SET else value
+        for name, value in zip(names, values, strict=True)
+    )
+    _fill(obj, names, tuple(given))
 
 
 def _copy_model(self: Any, **arguments: Any) -> Any:
@@ -233,7 +221,7 @@ def _copy_model(self: Any, **arguments: Any) -> Any:
     cls = self.__class__
     made = _empty(cls)
     names, values = _state(self)
-    slots = _layout(cls).slots
+    slots = layout_of(cls).slots
     own: list[Any] = []
     for name, value in zip(names, values, strict=True):
         if name == _FIELDS_SET:
@@ -260,9 +248,23 @@ def _thawed(obj: Any) -> Any:
     raise TypeError(f"expected what pydantic can serialize, got a {type(obj).__qualname__}")
 
 
+def _construct(cls: Any) -> Any:
+    """A frozen copy's `model_construct`, which makes a model that can be changed."""
+
+    def construct(_made: Any, *args: Any, **values: Any) -> Any:
+        return cls.model_construct(*args, **values)
+
+    return classmethod(construct)
+
+
+def _given(self: Any) -> _GivenFields:
+    cls = self.__class__
+    return _GivenFields(layout_of(cls).slot(cls, _FIELDS_SET).__get__(self))
+
+
 def _extra(self: Any) -> _Snapshot | None:
     cls = self.__class__
-    extra = _slot(cls, _layout(cls), _EXTRA).__get__(self)
+    extra = layout_of(cls).slot(cls, _EXTRA).__get__(self)
     return None if extra is None else _Snapshot(extra)
 
 
@@ -277,12 +279,17 @@ def _is_struct(cls: type) -> bool:
 def _struct_state(obj: Any) -> State:
     names = tuple(name for name in obj.__struct_fields__ if hasattr(obj, name))
     values = tuple(getattr(obj, name) for name in names)
-    attributes = _dict_of(obj)
+    attributes = dict_of(obj)
     return (*names, *attributes), (*values, *attributes.values())
 
 
 def _empty_struct(obj: Any) -> Any:
     return _made(type(obj))
+
+
+def _empty_frozen_struct(obj: Any) -> Any:
+    # Its own `__copy__` may give the object itself.
+    return sys.modules["msgspec"].Struct.__copy__(obj)
 
 
 def _fill_struct(obj: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
@@ -292,7 +299,7 @@ def _fill_struct(obj: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> N
         if name in fields:
             set_field(obj, name, value)
         else:
-            _dict_of(obj)[name] = value
+            dict_of(obj)[name] = value
 
 
 # Frozen subclasses
@@ -343,7 +350,7 @@ def _make_class(cls: type) -> type:
         return _made, (cls,), state, None, None, _restore
 
     def attributes(self: Any) -> _Snapshot:
-        return _Snapshot(_dict_of(self))
+        return _Snapshot(dict_of(self))
 
     message = f"expected a {cls.__qualname__} that can change, got a frozen one"
     is_struct = _is_struct(cls)
@@ -361,8 +368,8 @@ def _make_class(cls: type) -> type:
     }
     if cls.__dictoffset__ != 0:
         namespace["__dict__"] = property(attributes)
-    for name in _layout(cls).cached:
-        namespace[name] = property(getattr(cls, name).func)
+    for name in layout_of(cls).cached:
+        namespace[name] = property(layout_of(cls).function_of(cls, name))
     if is_struct:
         # Made by its own constructor, and filled later.
         namespace["__post_init__"] = lambda _self: None
@@ -379,6 +386,8 @@ def _make_class(cls: type) -> type:
         namespace["__hash__"] = lambda self: hash(tuple(getattr(self, name) for name in hashed))
     if _is_pydantic(cls):
         namespace["model_copy"] = _copy_model
+        namespace["model_construct"] = _construct(cls)
+        namespace[_FIELDS_SET] = property(_given)
         namespace["model_dump"] = _dump("model_dump")
         namespace["model_dump_json"] = _dump("model_dump_json")
         if isinstance(getattr(cls, _EXTRA), types.MemberDescriptorType):
@@ -416,4 +425,8 @@ def _made(cls: Any) -> Any:
 
 
 def _restore(obj: Any, state: State) -> None:
+    if not _is_struct(type(obj)) and _state(obj)[0]:
+        raise FrozenInstanceError(
+            f"expected an empty {type(obj).__qualname__} to fill, got one that is filled"
+        )
     (_fill_struct if _is_struct(type(obj)) else _fill)(obj, *state)

@@ -6,6 +6,8 @@ import copy
 import dataclasses
 import datetime
 import enum
+import functools
+import operator
 import re
 import sys
 import types
@@ -14,11 +16,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from remuda import _kernel
-from remuda.capabilities.records import is_frozen_copy
+from remuda.capabilities.layouts import belongs_to_module, is_made_in_python, may_hold_more
+from remuda.capabilities.records import attributes_of, is_frozen_copy
 from remuda.errors import NotSendable
 
 __all__ = [
     "ATOMS",
+    "IMMUTABLE_MEMORY",
     "is_handle",
     "is_immutable_type",
     "rebuilt",
@@ -87,6 +91,9 @@ _ATOMS_ELSEWHERE: Final = frozenset(
 )
 """More of them, in modules that nobody may have imported."""
 
+IMMUTABLE_MEMORY: Final = frozenset({bytes, _kernel._FrozenMemory})
+"""Types of what keeps the memory of an array so that nobody can write it."""
+
 _registered: weakref.WeakSet[type] = weakref.WeakSet()
 
 
@@ -128,6 +135,8 @@ def is_immutable_type(kind: type) -> bool:
     """
     if kind in _registered or issubclass(kind, type | enum.Enum) or is_frozen_copy(kind):
         return True
+    if issubclass(kind, weakref.finalize):  # what it has is in a table of its class
+        return False
     if issubclass(kind, _kernel.Runtime):
         return True
     # Since 3.13 paths come from a module inside pathlib.
@@ -135,18 +144,33 @@ def is_immutable_type(kind: type) -> bool:
     if (place, kind.__qualname__) in _ATOMS_ELSEWHERE:
         return getattr(sys.modules.get(place), kind.__qualname__, None) is kind
     if _is_numpy(kind, "generic"):
-        return not _is_numpy(kind, "void")
+        return kind.__module__ == "numpy" and not _is_numpy(kind, "void")
     # A class that adds no place to keep anything to an immutable one: no `__dict__`, no slots, nothing in C.
-    root = next((base for base in kind.__mro__ if base in ATOMS), object)
+    root = _root(kind)
     weak = 8 if kind.__weakrefoffset__ > 0 else 0
     return kind.__dictoffset__ == 0 and kind.__basicsize__ - root.__basicsize__ in {0, weak}
 
 
+def _root(kind: type) -> type:
+    return next((base for base in kind.__mro__ if base in ATOMS), object)
+
+
+class _Attributes:
+    """The rule for frozen classes whose methods may keep more in an instance than its fields."""
+
+    def __call__(self, obj: Any) -> tuple[Any, ...]:
+        return tuple(attributes_of(obj).values())
+
+
 def _is_function_sendable(function: types.FunctionType) -> bool | tuple[Any, ...]:
     """A function of a module belongs to the module; another one is what it has caught."""
-    if "<locals>" not in function.__qualname__:
+    caught = function.__code__.co_freevars
+    # A decorated one keeps the name of what it is made of. A method that uses `super()` has caught its class.
+    if "<locals>" not in function.__qualname__ and (
+        caught in ((), ("__class__",)) or belongs_to_module(function)
+    ):
         return True
-    if function.__closure__ or function.__dict__:
+    if caught or function.__dict__:
         return False
     return (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
 
@@ -160,11 +184,17 @@ def _is_array_sendable(array: Any) -> bool:
     """An array that can't be written, nor seen through any other that can."""
     if array.dtype.hasobject:
         return False
+    owned = False
     while type(array) is sys.modules["numpy"].ndarray:
         if array.flags.writeable:
             return False
+        owned = array.flags.owndata
         array = array.base
-    return array is None or type(array) is bytes
+    return owned if array is None else type(array) in IMMUTABLE_MEMORY
+
+
+def _is_dtype_sendable(dtype: Any) -> bool:
+    return dtype.names is None and dtype.metadata is None and not dtype.hasobject
 
 
 def _is_view_sendable(view: memoryview) -> bool:
@@ -185,6 +215,18 @@ _BY_OBJECT: Final[dict[type, Callable[[Any], bool | tuple[Any, ...]]]] = {
     types.MethodWrapperType: lambda method: (method.__self__,),
     memoryview: _is_view_sendable,
     _kernel.FrozenDict: lambda it: (*it.keys(), *it.values()),
+}
+
+# These are generic, or no types, to type checkers.
+_BY_OBJECT[functools._lru_cache_wrapper] = belongs_to_module
+_BY_OBJECT[types.GenericAlias] = lambda it: (it.__origin__, it.__args__)
+_BY_OBJECT[types.UnionType] = lambda it: (it.__args__,)
+_BY_OBJECT[operator.attrgetter] = _BY_OBJECT[operator.itemgetter] = lambda it: it.__reduce__()[1]
+
+_BY_OBJECT_OF_NUMPY: Final[dict[str, Callable[[Any], bool]]] = {
+    "ndarray": _is_array_sendable,
+    "dtype": _is_dtype_sendable,
+    "ufunc": belongs_to_module,
 }
 
 
@@ -210,14 +252,24 @@ def _find(kind: type) -> Rule:
         return names
     if issubclass(kind, tuple | frozenset):
         base: type = tuple if issubclass(kind, tuple) else frozenset
-        return kind in _registered or (False if _has_attributes(kind, base) else None)
+        if kind in _registered or _has_attributes(kind, base):
+            return kind in _registered
+        own: Any = getattr(base, "__iter__")  # noqa: B009 # mypy knows of none in a `type`
+        return None if getattr(kind, "__iter__") is own else lambda it: tuple(own(it))  # noqa: B009
     if is_immutable_type(kind):
         return True
     if (names := _frozen_fields(kind)) is not None:
-        return names
-    if _is_numpy(kind, "ndarray") and kind.__module__ == "numpy":
-        return _is_array_sendable
+        return _ATTRIBUTES if may_hold_more(kind, names) else names
+    if kind.__module__.partition(".")[0] == "numpy":
+        for name, by_numpy in _BY_OBJECT_OF_NUMPY.items():
+            if _is_numpy(kind, name):
+                return by_numpy
+        if kind.__name__ == "_ArrayFunctionDispatcher":  # what most of numpy's functions are
+            return belongs_to_module
     return False
+
+
+_ATTRIBUTES: Final = _Attributes()
 
 
 def _has_attributes(kind: type, base: type) -> bool:
@@ -236,6 +288,10 @@ def _frozen_fields(kind: type) -> tuple[str, ...] | None:
     """The fields of a class that can't be assigned to; None, if it is no such class."""
     own = kind.__dict__
     parameters = own.get("__dataclass_params__")
+    if ("__attrs_attrs__" in own or parameters is not None) and not is_made_in_python(
+        kind, _root(kind)
+    ):
+        return None
     if parameters is not None:
         return (
             tuple(field.name for field in dataclasses.fields(kind)) if parameters.frozen else None
@@ -325,6 +381,8 @@ def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]] | None:
         return ((item, f"{path}[{index}]") for index, item in enumerate(_items(value)))
     if isinstance(rule, tuple):
         return ((getattr(value, name), f"{path}.{name}") for name in rule if hasattr(value, name))
+    if rule is _ATTRIBUTES:
+        return ((part, f"{path}.{name}") for name, part in attributes_of(value).items())
     answer = rule(value)
     if isinstance(answer, tuple):
         return ((part, f"part of {path}") for part in answer)
@@ -429,8 +487,12 @@ def _rebuild(value: Any, fresh: dict[int, Any]) -> Any:
         if all(new is old for new, old in zip(items, olds, strict=True)):
             return value
         return tuple.__new__(type(value), items) if isinstance(value, tuple) else type(value)(items)
-    if isinstance(rule, tuple):
-        fields = {name: getattr(value, name) for name in rule if hasattr(value, name)}
+    if isinstance(rule, tuple) or rule is _ATTRIBUTES:
+        fields = (
+            {name: getattr(value, name) for name in rule if hasattr(value, name)}
+            if isinstance(rule, tuple)
+            else attributes_of(value)
+        )
         changed = {
             name: new for name, old in fields.items() if (new := _rebuild(old, fresh)) is not old
         }
