@@ -220,7 +220,7 @@ _BY_OBJECT: Final[dict[type, Callable[[Any], bool | tuple[Any, ...]]]] = {
 # These are generic, or no types, to type checkers.
 _BY_OBJECT[functools._lru_cache_wrapper] = belongs_to_module
 _BY_OBJECT[types.GenericAlias] = lambda it: (it.__origin__, it.__args__)
-_BY_OBJECT[types.UnionType] = lambda it: (it.__args__,)
+_BY_OBJECT[type(int | str)] = lambda it: (it.__args__,)
 _BY_OBJECT[operator.attrgetter] = _BY_OBJECT[operator.itemgetter] = lambda it: it.__reduce__()[1]
 
 _BY_OBJECT_OF_NUMPY: Final[dict[str, Callable[[Any], bool]]] = {
