@@ -304,7 +304,7 @@ def test_the_error_names_what_is_no_field() -> None:
 
 def test_an_iso_beside_the_fields_is_moved() -> None:
     """A frozen instance whose methods may put things beside its fields is rebuilt with fresh isos as any other."""
-    from remuda.capabilities.rules import rebuilt
+    from remuda.capabilities.parts import rebuilt
 
     old, new = iso([1]), iso([1])
     message = Normalised(old)

@@ -218,7 +218,7 @@ fn move_parts(py: Python<'_>, message: Py<PyAny>, isos: Vec<Py<Iso>>) -> PyResul
             }
             fresh.push(alloc::new(py, Iso::holding(object))?);
         }
-        let rebuild = errors::imported(py, &REBUILD, "remuda.capabilities.rules", "rebuilt")?;
+        let rebuild = errors::imported(py, &REBUILD, "remuda.capabilities.parts", "rebuilt")?;
         rebuild.call1((&parts.original, PyTuple::new(py, &isos)?, PyTuple::new(py, fresh)?))
     })();
     match built {

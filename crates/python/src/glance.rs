@@ -37,15 +37,17 @@ pub unsafe fn is_plain_object(object: *mut ffi::PyObject) -> bool {
     }
 }
 
-/// Whether a function was made within another one, as its name tells.
+/// Whether a function has caught variables of the one around it, or was made within another one, as its name tells.
 ///
 /// # Safety
 /// A living function.
-pub unsafe fn is_local(py: Python<'_>, function: *mut ffi::PyObject) -> bool {
+pub unsafe fn is_nested(py: Python<'_>, function: *mut ffi::PyObject) -> bool {
     let locals = intern!(py, "<locals>").as_ptr();
+    let function = function.cast::<ffi::PyFunctionObject>();
     // SAFETY: the contract; to search in a string runs no Python.
     unsafe {
-        ffi::PyUnicode_Find((*function.cast::<ffi::PyFunctionObject>()).func_qualname, locals, 0, isize::MAX, 1) >= 0
+        !(*function).func_closure.is_null()
+            || ffi::PyUnicode_Find((*function).func_qualname, locals, 0, isize::MAX, 1) >= 0
     }
 }
 
@@ -93,12 +95,13 @@ impl Glance<'_, '_> {
                 return self.knows_what_it_refers_to(object, class);
             }
             if class == &raw mut ffi::PyFunction_Type {
-                return !is_local(self.py, object);
+                // One that has caught variables may be a decorated one, which is looked for in its module.
+                return !is_nested(self.py, object);
             }
             match self.of.and_then(|rules| rules.get(&(class as usize))).map(|rule| &**rule) {
                 Some(Rule::Yes) => true,
                 Some(Rule::Items) if ffi::PyTuple_Check(object) != 0 => self.knows_items(object),
-                Some(Rule::Items | Rule::FieldsInSight(_)) => self.knows_what_it_refers_to(object, class),
+                Some(Rule::Items | Rule::InSight(_)) => self.knows_what_it_refers_to(object, class),
                 Some(Rule::Moment) => {
                     let zone = Borrowed::from_ptr(self.py, object).cast_unchecked::<PyDateTime>().get_tzinfo();
                     zone.is_none_or(|zone| self.goes_deeper(|deeper| deeper.knows(zone.as_ptr())))

@@ -14,7 +14,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::glance::{is_local, is_plain_object};
+use crate::glance::{is_nested, is_plain_object};
 use crate::sendable::Address;
 
 /// What an object is to the walk.
@@ -195,10 +195,7 @@ impl Walk<'_, '_> {
         // SAFETY: a living object, of the type that its kind says.
         let is_shared = unsafe {
             match kind {
-                Kind::Function => {
-                    let closure = (*object.cast::<ffi::PyFunctionObject>()).func_closure;
-                    closure.is_null() && !is_local(self.py, object)
-                }
+                Kind::Function => !is_nested(self.py, object),
                 Kind::Builtin => {
                     // A borrowed reference, or null.
                     let bound_to = ffi::PyCFunction_GetSelf(object);

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyList, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
 
 use crate::alloc::allocated;
@@ -309,17 +309,20 @@ pub fn val<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 fn share<'py>(handle: &Bound<'py, Iso>) -> PyResult<Bound<'py, PyAny>> {
     static FREEZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = handle.py();
-    let object = handle.get().give_away(py, "shared")?;
-    let frozen = if sendable::is_immutable(object.bind(py))? {
-        Ok(object.clone_ref(py))
-    } else {
-        errors::imported(py, &FREEZE, "remuda.capabilities.freezing", "freeze")
-            .and_then(|freeze| freeze.call1((&object,)).map(Bound::unbind))
-    };
+    // Nothing but the list has it, so that what it consists of need not be copied.
+    let held = PyList::new(py, [handle.get().give_away(py, "shared")?])?;
+    let frozen = (|| {
+        let object = held.get_item(0)?;
+        if sendable::is_immutable(&object)? {
+            return Ok(object);
+        }
+        drop(object);
+        errors::imported(py, &FREEZE, "remuda.capabilities.freezing", "freeze_held")?.call1((&held,))
+    })();
     match frozen {
-        Ok(frozen) => Ok(alloc::new(py, Val::of_immutable(frozen))?.into_any()),
+        Ok(frozen) => Ok(alloc::new(py, Val::of_immutable(frozen.unbind()))?.into_any()),
         Err(error) => {
-            handle.get().take_back(object);
+            handle.get().take_back(held.get_item(0)?.unbind());
             Err(error)
         }
     }
@@ -427,7 +430,7 @@ pub fn unchecked(value: Py<PyAny>) -> Unchecked {
 pub fn not_sendable(value: &Bound<'_, PyAny>, what: &str) -> PyErr {
     static REFUSAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
-    match errors::imported(py, &REFUSAL, "remuda.capabilities.rules", "refusal")
+    match errors::imported(py, &REFUSAL, "remuda.capabilities.parts", "refusal")
         .and_then(|refusal| refusal.call1((value, what)))
     {
         Ok(error) => PyErr::from_value(error),

@@ -153,6 +153,8 @@ fn look_closer(py: Python<'_>, graph: &Graph) -> PyResult<()> {
         // SAFETY: the root is alive, and what it leads to with it.
         let object = unsafe { Bound::from_borrowed_ptr(py, node.object) };
         let why = match node.kind {
+            // One that is frozen is so as well, of memory that nobody can write.
+            Kind::Array if sendable::is_immutable(&object)? => continue,
             Kind::Array if !object.getattr(intern!(py, "base"))?.is_none() => "it is a part of another array",
             Kind::Array if object.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "hasobject"))?.is_truthy()? => {
                 "it holds Python objects"

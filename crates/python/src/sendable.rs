@@ -33,12 +33,12 @@ pub enum Rule {
     Items,
     /// As the attributes of these names.
     Fields(Vec<Py<PyString>>),
-    /// The same, and the garbage collector is shown them all, which is quicker than to ask for each.
-    FieldsInSight(Vec<Py<PyString>>),
     /// A `datetime`: as its time zone.
     Moment,
     /// A function tells of each object: True, False, or a tuple of what is to be looked at instead.
     Asks(Py<PyAny>),
+    /// One of the others, and the garbage collector is shown all that it looks at, which is quicker.
+    InSight(Box<Self>),
 }
 
 /// Types are told apart by their addresses, which are hash enough once their low bits, always zero, are gone.
@@ -167,7 +167,13 @@ impl<'py> Walk<'py> {
             self.look_at_items(unsafe { object.cast_unchecked::<PyTuple>() });
             return Ok(true);
         }
-        match &*rule_of(&object.get_type())? {
+        self.apply(&*rule_of(&object.get_type())?, object)
+    }
+
+    fn apply(&mut self, rule: &Rule, object: &Bound<'py, PyAny>) -> PyResult<bool> {
+        let py = object.py();
+        match rule {
+            Rule::InSight(rule) => self.apply(rule, object),
             Rule::Yes => Ok(true),
             Rule::No => Ok(false),
             Rule::Moment => {
@@ -188,7 +194,7 @@ impl<'py> Walk<'py> {
                 }
                 Ok(true)
             }
-            Rule::Fields(names) | Rule::FieldsInSight(names) => {
+            Rule::Fields(names) => {
                 for name in names {
                     // One that was never set holds nothing.
                     if let Some(value) = object.getattr_opt(name)? {
@@ -252,28 +258,28 @@ fn rule_of(class: &Bound<'_, PyType>) -> PyResult<Arc<Rule>> {
 #[cold]
 fn ask(class: &Bound<'_, PyType>) -> PyResult<Rule> {
     static RULE_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static ARE_IN_SIGHT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    const RULES: &str = "remuda.capabilities.rules";
+    static IS_IN_SIGHT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    const MODULE: &str = "remuda.capabilities.rules";
     let py = class.py();
-    let answer = errors::imported(py, &RULE_OF, RULES, "rule_of")?.call1((class,))?;
+    let answer = errors::imported(py, &RULE_OF, MODULE, "rule_of")?.call1((class,))?;
     if let Ok(yes) = answer.extract::<bool>() {
         return Ok(if yes { Rule::Yes } else { Rule::No });
     }
     if class.is(py.get_type::<PyDateTime>()) {
         return Ok(Rule::Moment);
     }
-    if answer.is_callable() {
-        return Ok(Rule::Asks(answer.unbind()));
-    }
-    if let Ok(names) = answer.cast::<PyTuple>() {
-        let in_sight =
-            errors::imported(py, &ARE_IN_SIGHT, RULES, "are_in_sight")?.call1((class, names))?.is_truthy()?;
-        return Ok(if in_sight { Rule::FieldsInSight } else { Rule::Fields }(names.extract()?));
-    }
-    if answer.is_none() {
-        return Ok(Rule::Items);
-    }
-    Err(PyTypeError::new_err("expected a rule to be a bool, a tuple of names, None or a function"))
+    let is_in_sight =
+        errors::imported(py, &IS_IN_SIGHT, MODULE, "is_in_sight")?.call1((class, &answer))?.is_truthy()?;
+    let rule = if let Ok(names) = answer.cast::<PyTuple>() {
+        Rule::Fields(names.extract()?)
+    } else if answer.is_callable() {
+        Rule::Asks(answer.unbind())
+    } else if answer.is_none() {
+        Rule::Items
+    } else {
+        return Err(PyTypeError::new_err("expected a rule to be a bool, a tuple of names, None or a function"));
+    };
+    Ok(if is_in_sight { Rule::InSight(Box::new(rule)) } else { rule })
 }
 
 /// What the objects of a type are, for those who look into them by themselves.
@@ -288,7 +294,7 @@ pub fn shape_of(class: &Bound<'_, PyType>) -> PyResult<Shape> {
     Ok(match &*rule_of(class)? {
         Rule::Yes => Shape::Immutable,
         Rule::No => Shape::Mutable,
-        Rule::Items | Rule::Fields(_) | Rule::FieldsInSight(_) | Rule::Moment | Rule::Asks(_) => Shape::Container,
+        Rule::Items | Rule::Fields(_) | Rule::Moment | Rule::Asks(_) | Rule::InSight(_) => Shape::Container,
     })
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, overload
 
 from remuda._kernel import AgentRef, FrozenDict, Request, Unchecked, Val
-from remuda.capabilities.rules import holds_iso
+from remuda.capabilities.parts import holds_iso
 from remuda.errors import NotSendable, QuorumNotReached
 from remuda.primitives.quorum.round import Round
 from remuda.primitives.quorum.votes import PLAIN, QuorumResult, Tally, Vote
