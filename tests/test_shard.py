@@ -290,6 +290,22 @@ def test_maps_are_equal_if_they_do_the_same() -> None:
     assert ShardMap(["a"]) != "a"
 
 
+def test_what_an_error_shows_may_use_the_map() -> None:
+    """The text of an error is made when the map can be used again, by this thread and by others."""
+
+    class City(str):
+        def __repr__(self) -> str:
+            return f"none of {len(cities)} cities"
+
+    cities: ShardMap[str] = ShardMap(["a", City("b")])
+    refused: tuple[Any, ...] = (cities.release, cities.remove, cities.add)
+    for change, name in zip(refused, ("c", "c", "b"), strict=True):
+        with pytest.raises((KeyError, ValueError), match="none of 2 cities"):
+            change(City(name))
+    with pytest.raises(ValueError, match="assigned to, got none of 2 cities"):
+        cities.release(City("b"))
+
+
 @testing.deterministic(seed=1)
 async def test_a_shard_is_asked() -> None:
     """Requests for a key reach the agent that keeps it, before and after another agent comes."""

@@ -180,18 +180,18 @@ impl ShardMap {
         }
     }
 
-    fn weights(&self) -> Vec<f64> {
-        self.state.lock().shards.iter().map(|shard| shard.weight).collect()
-    }
-
-    fn told<'py>(&self, py: Python<'py>, of: impl Fn(&State, usize) -> f64) -> PyResult<Bound<'py, PyDict>> {
-        let told: Vec<_> = {
+    /// Tells a number of each shard; all of them at the same moment.
+    fn told<'py, N: IntoPyObject<'py>>(
+        &self,
+        py: Python<'py>,
+        of: impl FnOnce(&State) -> Vec<N>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (objects, numbers): (Vec<_>, _) = {
             let state = self.state.lock();
-            let all = state.shards.iter().enumerate();
-            all.map(|(place, shard)| (shard.object.clone_ref(py), of(&state, place))).collect()
+            (state.shards.iter().map(|shard| shard.object.clone_ref(py)).collect(), of(&state))
         };
         let dict = PyDict::new(py);
-        for (object, number) in told {
+        for (object, number) in objects.into_iter().zip(numbers) {
             dict.set_item(object, number)?;
         }
         Ok(dict)
@@ -334,38 +334,31 @@ impl ShardMap {
     #[pyo3(signature = (shard, /))]
     fn release(&self, shard: &Bound<'_, PyAny>) -> PyResult<()> {
         let identity = Shard::identify(shard)?;
-        {
+        let found = {
             let mut state = self.state.lock();
-            match state.place(&identity) {
-                None => return Err(not_there(shard)),
-                Some(place) if state.shards[place].load > 0 => {
-                    state.shards[place].load -= 1;
-                    state.loads -= 1;
-                    return Ok(());
-                }
-                Some(_) => {}
+            let found = state.place(&identity);
+            if let Some(place) = found.filter(|&place| state.shards[place].load > 0) {
+                state.shards[place].load -= 1;
+                state.loads -= 1;
+                return Ok(());
             }
+            found
+        };
+        // Not under the lock: an error shows the shard, and to do so may run Python.
+        if found.is_none() {
+            return Err(not_there(shard));
         }
         Err(PyValueError::new_err(format!("expected a shard that something is assigned to, got {shard:?}")))
     }
 
     /// How many assignments each shard has.
     fn loads<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let loads: Vec<_> = {
-            let state = self.state.lock();
-            state.shards.iter().map(|shard| (shard.object.clone_ref(py), shard.load)).collect()
-        };
-        let dict = PyDict::new(py);
-        for (object, load) in loads {
-            dict.set_item(object, load)?;
-        }
-        Ok(dict)
+        self.told(py, |state| state.shards.iter().map(|shard| shard.load).collect())
     }
 
     /// The part of all keys that belongs to each shard.
     fn shares<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let shares = self.state.lock().ring.shares();
-        self.told(py, |_, place| shares.get(place).copied().unwrap_or_default())
+        self.told(py, |state| state.ring.shares())
     }
 
     fn __len__(&self) -> usize {
@@ -400,11 +393,13 @@ impl ShardMap {
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let py = slf.py();
         let this = slf.get();
+        let copies = this.copies(py).0;
+        let weights: Vec<_> = copies.iter().map(|shard| shard.weight).collect();
+        let shards: Vec<_> = copies.into_iter().map(|shard| shard.object).collect();
         let keywords = PyDict::new(py);
-        keywords.set_item("weights", this.weights())?;
+        keywords.set_item("weights", weights)?;
         keywords.set_item("replicas", this.replicas)?;
         keywords.set_item("load_factor", this.load_factor)?;
-        let shards: Vec<_> = this.copies(py).0.into_iter().map(|shard| shard.object).collect();
         let partial = py.import("functools")?.getattr("partial")?;
         let make = partial.call((slf.get_type(),), Some(&keywords))?;
         (make, (PyTuple::new(py, shards)?,)).into_pyobject(py)
