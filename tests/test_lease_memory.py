@@ -144,6 +144,72 @@ def test_a_loop_that_ended_is_passed_over() -> None:
     assert asyncio.run(left_behind(manager)) == []
 
 
+def test_a_name_with_a_hash_of_its_own() -> None:
+    """A resource is known by the characters of its name, whatever the class of the str makes of them."""
+
+    class Name(str):
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+        def __hash__(self) -> int:
+            return id(self)
+
+    async def main() -> None:
+        manager: Any = LeaseManager()
+        held = await manager.acquire(Name("r"), ttl=30)
+        waiters = [asyncio.create_task(manager.acquire(Name("r"), ttl=30)) for _ in range(2)]
+        await waiting(manager, "r", 2)
+        waiters[0].cancel()
+        await held.release()
+        lease = await waiters[1]
+        assert lease.resource == "r"
+        assert type(lease.resource) is str
+        await lease.release()
+        assert await left_behind(manager) == []
+
+    asyncio.run(main())
+
+
+def test_the_collector_may_come_amid_a_hand_over() -> None:
+    """What ends the same holding once more while it is handed over, as a finalizer may, makes no second holder."""
+
+    class Interrupted:
+        """The table, in which somebody gives the lease back just before it is handed over."""
+
+        def __init__(self, table: Any) -> None:
+            self.table = table
+            self.interrupts = 1
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.table, name)
+
+        def hand_over(self, lease: Any, now: float) -> None:
+            if self.interrupts:
+                self.interrupts -= 1
+                manager._give_back(held)
+            self.table.hand_over(lease, now)
+
+    manager: Any = LeaseManager()
+    held: Any
+
+    async def main() -> None:
+        nonlocal held
+        held = await manager.acquire("r", ttl=30)
+        waiters = [asyncio.create_task(manager.acquire("r", ttl=30)) for _ in range(2)]
+        await waiting(manager, "r", 2)
+        manager._table = Interrupted(manager._table)
+        await held.release()
+        first = await waiters[0]
+        await asyncio.sleep(0)
+        assert manager._table.interrupts == 0
+        assert [waiter.done() for waiter in waiters] == [True, False]
+        await first.release()
+        await (await waiters[1]).release()
+        assert await left_behind(manager) == []
+
+    asyncio.run(main())
+
+
 def test_the_checker_finds_what_is_wrong() -> None:
     """The checker of histories refuses overlaps, tokens that don't grow, and stale writes."""
     good = [

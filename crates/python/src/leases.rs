@@ -7,7 +7,6 @@
 //! nobody can come between the holder and the first in line.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -189,15 +188,11 @@ impl LeaseTable {
         let now = slf.get().now(py)?;
         let name = lease.name.clone_ref(py);
         let mut table = slf.get().table.lock();
-        if table.is_closed {
-            drop(table);
+        // Not by `entry`, which drops the name under the lock if it is there.
+        if table.is_closed || table.held.contains_key(&lease.name) {
             return Ok(None);
         }
-        let Entry::Vacant(entry) = table.held.entry(name) else {
-            drop(table);
-            return Ok(None);
-        };
-        entry.insert(mine);
+        table.held.insert(name, mine);
         table.begin(lease, now);
         drop(table);
         Ok(Some(object))
@@ -216,18 +211,14 @@ impl LeaseTable {
         let now = self.now(py)?;
         let (name, mine) = (lease.get().name.clone_ref(py), lease.clone().unbind());
         let mut table = self.table.lock();
-        match table.held.entry(name) {
-            Entry::Occupied(entry) => {
-                // Under the lock: a holder that gives back either has done so, or sees this.
-                entry.get().get().is_awaited.store(true, Ordering::Relaxed);
-                Ok(entry.get().clone_ref(py).into_bound(py))
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(mine);
-                table.begin(lease.get(), now);
-                Ok(lease.clone())
-            }
+        if let Some(holder) = table.held.get(&lease.get().name) {
+            // Under the lock: a holder that gives back either has done so, or sees this.
+            holder.get().is_awaited.store(true, Ordering::Relaxed);
+            return Ok(holder.clone_ref(py).into_bound(py));
         }
+        table.held.insert(name, mine);
+        table.begin(lease.get(), now);
+        Ok(lease.clone())
     }
 
     /// Gives the resource to a lease, whoever holds it. It counts as awaited.
@@ -237,7 +228,9 @@ impl LeaseTable {
         let before = {
             let mut table = self.table.lock();
             table.begin(lease.get(), now);
-            table.held.insert(name, mine)
+            let before = table.held.remove_entry(&lease.get().name);
+            table.held.insert(name, mine);
+            before
         };
         drop(before);
     }

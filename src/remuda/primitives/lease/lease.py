@@ -134,7 +134,15 @@ def check_ttl(ttl: object) -> float:
         raise TypeError(f"expected a TTL in seconds, got {type(ttl).__name__}")
     if not 0 < ttl < inf:
         raise ValueError(f"expected a TTL above 0 seconds, and finite, got {ttl}")
+    _check_size("a TTL", ttl)
     return ttl
+
+
+def _check_size(what: str, seconds: float) -> None:
+    try:
+        float(seconds)
+    except OverflowError:
+        raise ValueError(f"expected {what} that a float can hold, got a larger int") from None
 
 
 def check_request(resource: object, ttl: object, timeout: object, on_expire: Any) -> None:
@@ -149,6 +157,7 @@ def check_request(resource: object, ttl: object, timeout: object, on_expire: Any
             raise TypeError(f"expected a timeout in seconds or None, got {type(timeout).__name__}")
         if not timeout >= 0:
             raise ValueError(f"expected a timeout of at least 0 seconds, got {timeout}")
+        _check_size("a timeout", timeout)
     if on_expire is not None and (
         not callable(on_expire) or inspect.iscoroutinefunction(on_expire)
     ):

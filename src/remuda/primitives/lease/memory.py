@@ -227,6 +227,7 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
         loop = asyncio.get_running_loop()
         lease = self._table.lease(resource, ttl)
         lease._manager = self
+        resource = lease._resource  # a plain str; that of the caller may have a hash of its own
         waiter = _Waiter(lease, loop)
         with self._lock:
             if self._closed:
@@ -242,8 +243,10 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
                 queue = self._queues[resource] = OrderedDict()
                 waiter.arm()
             queue[waiter] = None
-        give_up = None if timeout is None else loop.call_later(timeout, waiter.wake)
+        give_up = None
         try:
+            if timeout is not None:
+                give_up = loop.call_later(timeout, waiter.wake)
             await waiter.future
         except BaseException:
             self._leave(waiter)
@@ -291,10 +294,13 @@ class MemoryLeaseManager(LeaseManager, schemes=("",)):
         resource = holder._resource
         queue = self._queues.get(resource)
         while queue:
-            waiter, _ = queue.popitem(last=False)
-            waiter.granted = True
+            # It leaves the queue last. The garbage collector may call anything here that ends a holding, too: then that
+            # hands over to the same waiter, and this once more.
+            waiter = next(iter(queue))
             holder = waiter.lease
             self._table.hand_over(holder, now)
+            waiter.granted = True
+            queue.pop(waiter, None)
             if waiter.tell(waiter.wake):
                 self._arm(resource)
                 return
