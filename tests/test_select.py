@@ -1,12 +1,13 @@
 """A select waits for the first of several sources, and takes from no other, however it ends."""
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
 
 import remuda
-from remuda import errors, select
+from remuda import errors, select, testing
 from tests.support import in_runtime, settle
 from tests.test_channel import ends
 from tests.test_future import promise
@@ -23,6 +24,87 @@ async def test_the_first_that_has_something(runtime: remuda.Runtime) -> None:
     assert await select(first, second) == (first, "a")
     assert await select(first, second) == (second, "c")
     assert not runtime.agents()
+
+
+async def flooded(_: object = None, *, fair: bool) -> tuple[str, ...]:
+    """What is taken from two sources of which the first is never empty."""
+    (fast, flood), (slow, trickle) = ends(1), ends(100)
+    for _number in range(100):
+        slow.send_nowait("slow")
+    taken: list[str] = []
+    for _number in range(100):
+        if not len(flood):
+            fast.send_nowait("fast")
+        _source, value = await select(flood, trickle, fair=fair)
+        taken.append(value)
+    assert len(trickle) == 100 - taken.count("slow"), "nothing is lost"
+    return tuple(taken)
+
+
+@in_runtime
+async def test_a_flood_starves_the_others_unless_it_is_fair(runtime: remuda.Runtime) -> None:
+    """A first source that is never empty has everything; with `fair=True` it has about half, in agents and tasks."""
+    assert await flooded(fair=False) == ("fast",) * 100
+    # One in a million million runs has less than 16 of 100.
+    assert 15 < (await flooded(fair=True)).count("slow") < 85
+    agent = runtime.spawn(functools.partial(flooded, fair=True))
+    assert 15 < (await agent).count("slow") < 85
+
+
+@pytest.mark.parametrize("ready", [(0, 1, 2), (0, 2)])
+def test_all_that_have_something_are_as_likely(ready: tuple[int, ...]) -> None:
+    """With `fair=True` each source that has something is chosen as often, whatever the number of those without."""
+
+    async def main() -> list[int]:
+        channels = [ends(1) for _ in range(3)]
+        sources = [receiver for _, receiver in channels]
+        for place in ready:
+            channels[place][0].send_nowait(place)
+        counts = [0, 0, 0]
+        for _ in range(3000):
+            _source, place = await select(*sources, fair=True)
+            counts[place] += 1
+            channels[place][0].send_nowait(place)
+        return counts
+
+    counts = testing.run(main, seed=1)
+    part = 3000 / len(ready)
+    assert all(abs(counts[place] - part) < 150 for place in ready), counts
+    assert sum(counts) == 3000
+
+
+def test_a_seed_decides_what_is_fair() -> None:
+    """In a run of `remuda.testing` the same seed makes the same choices, by tasks and by agents, and another others."""
+
+    async def main() -> tuple[Any, ...]:
+        async with remuda.Runtime() as runtime:
+            agents = [runtime.spawn(functools.partial(flooded, fair=True)) for _ in range(2)]
+            return (await flooded(fair=True), *[await agent for agent in agents])
+
+    taken = testing.run(main, seed=7)
+    assert testing.run(main, seed=7) == taken
+    assert testing.run(main, seed=8) != taken
+    assert taken[0] != taken[1] != taken[2]
+
+
+@in_runtime
+async def test_a_fair_select_that_is_cancelled_loses_nothing(runtime: remuda.Runtime) -> None:
+    """However often a fair select is cancelled as something comes, everything that was sent arrives once."""
+    (one, first), (two, second) = ends(0), ends(1)
+    found: list[int] = []
+
+    async def take() -> None:
+        found.append((await select(first, second, fair=True))[1])
+
+    for number in range(20):
+        tasks = [asyncio.ensure_future(take()) for _ in range(3)]
+        await settle(runtime)
+        one.send_nowait(2 * number)
+        two.send_nowait(2 * number + 1)
+        tasks[number % 3].cancel()
+        await asyncio.wait(tasks, timeout=10)
+    assert sorted(found) == list(range(40))
+    assert first.statistics().receivers_waiting == second.statistics().receivers_waiting == 0
 
 
 @in_runtime
@@ -178,11 +260,39 @@ async def test_bad_input_is_refused(runtime: remuda.Runtime) -> None:
         await select(mailboxes[0], receiver)
     agent.send_nowait(None)
     await agent
-    once = select(receiver, timeout=0)
-    with pytest.raises(errors.SelectTimeout):
-        await once
-    with pytest.raises(errors.AlreadyAwaited):
-        await once
+    with pytest.raises(TypeError):
+        select(receiver, fair=1)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("as_agent", [True, False])
+def test_it_is_awaited_once(as_agent: bool) -> None:
+    """A select that is over, or that another waits for, is refused, and the one that waits gets what comes."""
+
+    async def main() -> None:
+        async with remuda.Runtime(workers=1) as runtime:
+            sender, receiver = ends(1)
+            once = select(receiver)
+
+            async def awaits(_: object = None) -> Any:
+                return await once
+
+            first: Any = runtime.spawn(awaits) if as_agent else asyncio.ensure_future(awaits())
+            await settle(runtime)
+            others: list[Any] = [runtime.spawn(awaits), asyncio.ensure_future(awaits())]
+            for second in others:
+                with pytest.raises(errors.AlreadyAwaited):
+                    await second
+            sender.send_nowait(1)
+            assert await first == (receiver, 1)
+            with pytest.raises(errors.AlreadyAwaited):
+                await once
+            late = select(receiver, timeout=0)
+            with pytest.raises(errors.SelectTimeout):
+                await late
+            with pytest.raises(errors.AlreadyAwaited):
+                await late
+
+    asyncio.run(main())
 
 
 @in_runtime

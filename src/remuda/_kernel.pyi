@@ -572,17 +572,20 @@ _Source: TypeAlias = Receiver[_T] | Mailbox[_T] | Future[_T] | asyncio.Future[_T
 
 @overload
 def select(
-    first: _Source[_A1], /, *, timeout: float | None = None
+    first: _Source[_A1], /, *, timeout: float | None = None, fair: bool = False
 ) -> Awaitable[tuple[_Source[_A1], _A1]]:
     """Waits for the first of several sources that has something, and takes it from that one alone.
 
-    Of those that have something, it takes from the one that was given first. A wait that is cancelled, or that times
-    out, takes nothing from any.
+    Of those that have something, it takes from the one that was given first: one that is never empty keeps it from the
+    others for ever. With `fair=True` chance decides between them. A wait that is cancelled, or that times out, takes
+    nothing from any.
 
     Args:
         first: A receiver of a channel, the mailbox of the agent that calls this, a future, an agent (for its end), or a
             task or future of asyncio's. Any number of them may follow.
         timeout: Seconds to wait; 0 takes what is there.
+        fair: Whether all that have something are equally likely to be taken from, as in Go. In a run of
+            `remuda.testing` the seed decides.
 
     Returns:
         The source, to compare by `is`, and what it had.
@@ -591,6 +594,7 @@ def select(
         SelectTimeout: Nothing came in time.
         ChannelClosed: One of the channels has closed, and nothing is left in it; no source before it had anything.
         MailboxClosed: The same of the mailbox.
+        AlreadyAwaited: It was awaited before, or another waits for it.
         NotTheOwner: The mailbox is not that of the agent that runs.
         Exception: What a future or an agent ended with.
         TypeError: There is no source, or something that can't be one.
@@ -609,7 +613,12 @@ def select(
 
 @overload
 def select(
-    first: _Source[_A1], second: _Source[_A2], /, *, timeout: float | None = None
+    first: _Source[_A1],
+    second: _Source[_A2],
+    /,
+    *,
+    timeout: float | None = None,
+    fair: bool = False,
 ) -> Awaitable[tuple[_Source[_A1] | _Source[_A2], _A1 | _A2]]: ...
 @overload
 def select(
@@ -619,10 +628,11 @@ def select(
     /,
     *,
     timeout: float | None = None,
+    fair: bool = False,
 ) -> Awaitable[tuple[_Source[_A1] | _Source[_A2] | _Source[_A3], _A1 | _A2 | _A3]]: ...
 @overload
 def select(
-    *sources: _Source[Any] | AgentRef[Any], timeout: float | None = None
+    *sources: _Source[Any] | AgentRef[Any], timeout: float | None = None, fair: bool = False
 ) -> Awaitable[tuple[Any, Any]]: ...
 
 @final

@@ -17,6 +17,8 @@ struct Asyncio {
     #[cfg(Py_3_12)]
     current_task: Py<PyAny>,
     iscoroutine: Py<PyAny>,
+    /// The built-in function, which makes no exception of an attribute that is missing. `getattr_opt` does, up to 3.12.
+    getattr: Py<PyAny>,
 }
 
 static ASYNCIO: PyOnceLock<Asyncio> = PyOnceLock::new();
@@ -31,7 +33,8 @@ static SENTINELS: PyOnceLock<Sentinels> = PyOnceLock::new();
 
 /// Looks up, once, what later calls must not fail to find.
 pub fn initialise(py: Python<'_>) -> PyResult<()> {
-    let object = PyModule::import(py, "builtins")?.getattr("object")?;
+    let builtins = PyModule::import(py, "builtins")?;
+    let object = builtins.getattr("object")?;
     let sentinels = Sentinels { park: object.call0()?.unbind(), requeue: object.call0()?.unbind() };
     let tasks = PyModule::import(py, "asyncio.tasks")?;
     let found = |name: &str| tasks.getattr_opt(name);
@@ -60,6 +63,7 @@ pub fn initialise(py: Python<'_>) -> PyResult<()> {
         swap_current_task,
         #[cfg(Py_3_12)]
         current_task: current_task.unbind(),
+        getattr: builtins.getattr("getattr")?.unbind(),
         iscoroutine: PyModule::import(py, "asyncio.coroutines")?.getattr("iscoroutine")?.unbind(),
     };
     // A second initialisation (of a reloaded module) keeps what the first has found.
@@ -86,6 +90,17 @@ pub fn requeue(py: Python<'_>) -> &Py<PyAny> {
 pub fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let running = asyncio(py).running_loop.bind(py).call0()?;
     Ok((!running.is_none()).then_some(running))
+}
+
+/// A number from the running loop's source of chance, if it has one, as that of `remuda.testing` does: its run is to be
+/// repeatable.
+pub fn seed_of_loop(py: Python<'_>) -> PyResult<Option<u64>> {
+    let Some(event_loop) = running_loop(py)? else { return Ok(None) };
+    let chance = asyncio(py).getattr.bind(py).call1((event_loop, intern!(py, "random"), py.None()))?;
+    if chance.is_none() {
+        return Ok(None);
+    }
+    chance.call_method1(intern!(py, "getrandbits"), (u64::BITS,))?.extract().map(Some)
 }
 
 /// Makes `task` the current task of `event_loop`, the one that runs on this thread.

@@ -1,7 +1,8 @@
 //! `select(...)`: waits for the first of several sources, and takes from no other.
 //!
-//! It looks at the sources in the order in which they were given, and if none has anything, registers with each. Nothing
-//! is taken before it is returned: what a channel has promised meanwhile is passed on when the select goes away.
+//! It looks at the sources in the order in which they were given, or in one that chance has made of it, and if none has
+//! anything, registers with each. Nothing is taken before it is returned: what a channel has promised meanwhile is passed
+//! on when the select goes away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +11,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use remuda_kernel::chance::Chance;
 use remuda_kernel::channel::Ticket;
 
 use crate::agent::AgentRef;
@@ -169,8 +171,8 @@ pub struct Select {
 
 /// Makes a select.
 #[pyfunction]
-#[pyo3(signature = (*sources, timeout = None))]
-pub fn select(sources: &Bound<'_, PyTuple>, timeout: Option<f64>) -> PyResult<Select> {
+#[pyo3(signature = (*sources, timeout = None, fair = false))]
+pub fn select(sources: &Bound<'_, PyTuple>, timeout: Option<f64>, fair: bool) -> PyResult<Select> {
     if sources.is_empty() {
         return Err(PyTypeError::new_err("expected at least one source to select from, got none"));
     }
@@ -179,7 +181,11 @@ pub fn select(sources: &Bound<'_, PyTuple>, timeout: Option<f64>) -> PyResult<Se
     {
         return Err(PyValueError::new_err(format!("expected timeout >= 0 (seconds) or None, got {seconds}")));
     }
-    let arms = sources.iter().map(|source| Arm::of(&source)).collect::<PyResult<Vec<_>>>()?;
+    let mut arms = sources.iter().map(|source| Arm::of(&source)).collect::<PyResult<Vec<_>>>()?;
+    if fair {
+        // A whole order, not only a place to begin at: then all that have something are equally likely.
+        interop::seed_of_loop(sources.py())?.map_or_else(Chance::unseeded, Chance::of_seed).shuffle(&mut arms);
+    }
     Ok(Select {
         arms: Guarded::new(arms),
         timeout,
@@ -203,6 +209,12 @@ impl Select {
             return Err(errors::make(errors::select_timeout(py), (text,)));
         }
         Ok(None)
+    }
+
+    /// Whether another than the code that runs now waits for it.
+    fn is_awaited(&self, py: Python<'_>) -> PyResult<bool> {
+        let waiter = self.waiter.lock().as_ref().map(|waiter| waiter.clone_ref(py));
+        waiter.map_or(Ok(false), |waiter| waiter.is_waiting(py))
     }
 
     /// Registers with all sources. None: one of them has something.
@@ -252,7 +264,10 @@ impl Awaitable for Select {
         let py = slf.py();
         let this = slf.get();
         let mut arms = std::mem::take(&mut *this.arms.lock());
-        if arms.is_empty() {
+        let is_awaited = this.is_awaited(py);
+        if arms.is_empty() || !matches!(is_awaited, Ok(false)) {
+            *this.arms.lock() = arms;
+            is_awaited?;
             let text = "expected a select that was not awaited before, got one that was: make a new one each time";
             return Err(errors::make(errors::already_awaited(py), (text,)));
         }
