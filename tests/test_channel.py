@@ -375,6 +375,38 @@ def test_threads_and_loops_share_a_channel(loop_factory: Any) -> None:
     assert sorted(found) == list(range(500))
 
 
+@pytest.mark.parametrize("how", ["push", "send", "leave"])
+@pytest.mark.parametrize("selects", [False, True])
+def test_a_receiver_whose_loop_ended_is_passed_over(how: str, selects: bool) -> None:
+    """A receiver whose event loop was closed under it is promised nothing: the item is for the next one who waits."""
+    sender, receiver = ends(0)
+
+    async def dead() -> None:
+        await (remuda.select(receiver) if selects else receiver.recv())
+
+    async def main() -> None:
+        first = asyncio.ensure_future(receiver.recv()) if how == "leave" else None
+        await asyncio.sleep(0)
+        loop = asyncio.new_event_loop()
+        task: Any = loop.create_task(dead())
+        await asyncio.to_thread(loop.run_until_complete, asyncio.sleep(0))
+        loop.close()
+        waits = asyncio.ensure_future(receiver.recv())
+        await asyncio.sleep(0)
+        if how == "send":
+            await asyncio.wait_for(sender.send("item"), 10)
+        else:
+            sender.send_nowait("item")
+        if first is not None:
+            first.cancel()
+        assert await asyncio.wait_for(waits, 10) == "item"
+        assert receiver.statistics().receivers_waiting == 0
+        task._log_destroy_pending = False
+        task.get_coro().close()
+
+    asyncio.run(main())
+
+
 @in_runtime
 async def test_nobody_is_starved(runtime: remuda.Runtime) -> None:
     """An agent that always finds items in a channel lets others run all the same."""

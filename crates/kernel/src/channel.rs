@@ -34,6 +34,13 @@ pub struct Channel<T, W> {
 /// Stands for one that waits.
 pub type Ticket = u64;
 
+/// A receiver that is to be woken for an item that it was promised. Who can't wake it has it [`Channel::leave`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Promised<W> {
+    pub ticket: Ticket,
+    pub waiter: W,
+}
+
 #[derive(Debug)]
 struct Parked<T, W> {
     ticket: Ticket,
@@ -66,7 +73,7 @@ pub enum Crossed {
 /// What came of offering an item.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Push<T, W> {
-    Taken { wake: Option<W>, crossed: Option<Crossed> },
+    Taken { wake: Option<Promised<W>>, crossed: Option<Crossed> },
     Full(T),
     Closed(T),
 }
@@ -83,6 +90,9 @@ pub enum Pop<T, W> {
     /// Nothing is left, and nothing will come.
     Closed,
 }
+
+/// What came of a sender's wish to wait: its ticket and whom to wake, or what it wished to wait with.
+pub type Parking<T, W> = Result<(Ticket, Option<Promised<W>>), (T, W)>;
 
 /// How a sender that waits stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -122,13 +132,13 @@ impl<T, W> Channel<T, W> {
     }
 
     /// Promises an item that nobody was promised to the first receiver that waits, which is to be woken.
-    fn promise(&mut self) -> Option<W> {
+    fn promise(&mut self) -> Option<Promised<W>> {
         if self.receivers.is_empty() || !self.has_unpromised() {
             return None;
         }
         let (ticket, waiter) = self.receivers.pop_front()?;
         self.promised.push_back(ticket);
-        Some(waiter)
+        Some(Promised { ticket, waiter })
     }
 
     /// Forgets the promise that was made to a receiver. False: there is none.
@@ -176,7 +186,7 @@ impl<T, W> Channel<T, W> {
 
     /// Has a sender wait, for room or with capacity 0 for its item to be taken; a receiver may have to be woken for it.
     /// `Err`: there is room, or the channel has closed.
-    pub fn park_sender(&mut self, item: T, waiter: W) -> Result<(Ticket, Option<W>), (T, W)> {
+    pub fn park_sender(&mut self, item: T, waiter: W) -> Parking<T, W> {
         if self.closed || self.has_room() {
             return Err((item, waiter));
         }
@@ -290,7 +300,7 @@ impl<T, W> Channel<T, W> {
     }
 
     /// A receiver waits no more. Returns its own waiter, and the next one, who is to be woken for what it was promised.
-    pub fn leave(&mut self, ticket: Ticket) -> (Option<W>, Option<W>) {
+    pub fn leave(&mut self, ticket: Ticket) -> (Option<W>, Option<Promised<W>>) {
         if self.redeem(ticket) {
             return (None, self.promise());
         }

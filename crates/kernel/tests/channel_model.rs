@@ -134,7 +134,7 @@ proptest! {
                 Action::Push => match channel.push(number) {
                     Push::Taken { wake, crossed } => {
                         world.under_way.push_back(number);
-                        world.wake(wake);
+                        world.wake(wake.map(|promised| promised.waiter));
                         world.crossed(crossed, high, low);
                     }
                     Push::Full(back) => {
@@ -147,12 +147,12 @@ proptest! {
                     Ok((ticket, wake)) => {
                         world.under_way.push_back(number);
                         world.waiting.push(Waits { who: number, ticket, item: Some(number) });
-                        world.wake(wake);
+                        world.wake(wake.map(|promised| promised.waiter));
                     }
                     Err(_) => {
                         if let Push::Taken { wake, crossed } = channel.push(number) {
                             world.under_way.push_back(number);
-                            world.wake(wake);
+                            world.wake(wake.map(|promised| promised.waiter));
                             world.crossed(crossed, high, low);
                         } else {
                             prop_assert!(channel.is_closed());
@@ -184,7 +184,7 @@ proptest! {
                 Action::CancelReceiver(number) => if let Some(place) = world.pick(number, false) {
                     let one = world.waiting.remove(place);
                     let (_, wake) = channel.leave(one.ticket);
-                    world.wake(wake);
+                    world.wake(wake.map(|promised| promised.waiter));
                 },
                 Action::Close => {
                     // What those who wait have not got rid of stays theirs.

@@ -12,7 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
-use remuda_kernel::channel::{Channel as Queue, Crossed, Marks, Pop, Push, Standing, Ticket};
+use remuda_kernel::channel::{Channel as Queue, Crossed, Marks, Pop, Promised, Push, Standing, Ticket};
 
 use crate::admission::{Moves, admit, handed_back, pass_smoothly};
 use crate::alloc::allocated;
@@ -88,12 +88,22 @@ pub fn channel<'py>(
 }
 
 impl Channel {
-    /// Wakes whom a change of the queue concerns, and tells of a mark.
+    /// Wakes a receiver for what it was promised, or, if that waits in an event loop that is closed, the next one.
     #[inline]
-    fn follow(&self, py: Python<'_>, wake: Option<Waiter>, crossed: Option<Crossed>) {
-        if let Some(waiter) = wake {
-            waiter.wake(py);
+    fn fulfil(&self, py: Python<'_>, mut promised: Option<Promised<Waiter>>) {
+        while let Some(Promised { ticket, waiter }) = promised {
+            if waiter.try_wake(py) {
+                return;
+            }
+            let (own, next) = self.queue.lock().leave(ticket);
+            drop(own);
+            promised = next;
         }
+    }
+
+    /// Tells of a mark.
+    #[inline]
+    fn tell(&self, py: Python<'_>, crossed: Option<Crossed>) {
         if let (Some(crossed), Some(callback)) = (crossed, &self.on_watermark) {
             let told = match crossed {
                 Crossed::High(depth) => callback.call1(py, (intern!(py, "high"), depth)),
@@ -123,9 +133,10 @@ impl Channel {
     fn popped(&self, py: Python<'_>, popped: Pop<Py<PyAny>, Waiter>) -> Pop<Py<PyAny>, ()> {
         match popped {
             Pop::Item { item, wake, crossed } => {
-                if wake.is_some() || crossed.is_some() {
-                    self.follow(py, wake, crossed);
+                if let Some(sender) = wake {
+                    sender.wake(py);
                 }
+                self.tell(py, crossed);
                 Pop::Item { item, wake: None, crossed: None }
             }
             Pop::Empty => Pop::Empty,
@@ -137,9 +148,7 @@ impl Channel {
     fn leave(&self, py: Python<'_>, ticket: Ticket) {
         let (own, next) = self.queue.lock().leave(ticket);
         drop(own);
-        if let Some(next) = next {
-            next.wake(py);
-        }
+        self.fulfil(py, next);
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -242,9 +251,8 @@ impl Sender {
         let pushed = channel.queue.lock().push(payload);
         match pushed {
             Push::Taken { wake, crossed } => {
-                if wake.is_some() || crossed.is_some() {
-                    channel.follow(py, wake, crossed);
-                }
+                channel.fulfil(py, wake);
+                channel.tell(py, crossed);
                 Ok(())
             }
             Push::Closed(payload) => Err(closed(py, false, handed_back(payload, moves))),
@@ -383,7 +391,8 @@ impl ChannelSend {
             };
             payload = match pushed {
                 Push::Taken { wake, crossed } => {
-                    channel.follow(py, wake, crossed);
+                    channel.fulfil(py, wake);
+                    channel.tell(py, crossed);
                     return Ok(Poll::Done);
                 }
                 Push::Closed(payload) => return Err(closed(py, false, handed_back(payload, moves))),
@@ -400,7 +409,7 @@ impl ChannelSend {
             match parked {
                 Ok((ticket, wake)) => {
                     *self.state.lock() = Sending::Waits { ticket, item: payload, moves };
-                    channel.follow(py, wake, None);
+                    channel.fulfil(py, wake);
                     return Ok(poll);
                 }
                 Err(refused) => drop(refused), // there is room by now, or it has closed

@@ -159,17 +159,22 @@ pub fn blocking_future(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     Ok(future)
 }
 
-/// Completes a waiting future, from whatever thread.
-pub fn complete(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Completes a waiting future, from whatever thread. False: its loop is closed, and whoever waits will never run.
+pub fn complete(py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<bool> {
     let event_loop = future.call_method0(intern!(py, "get_loop"))?;
     if running_loop(py)?.is_some_and(|running| running.is(&event_loop)) {
-        return set_unless_done(future);
+        return set_unless_done(future).map(|()| true);
     }
-    if event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
-        return Ok(());
+    let is_closed = || event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy();
+    if is_closed()? {
+        return Ok(false);
     }
     let setter = pyo3::wrap_pyfunction!(set_unless_done, py)?;
-    event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (setter, future)).map(drop)
+    match event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (setter, future)) {
+        Ok(_) => Ok(true),
+        Err(_) if is_closed()? => Ok(false), // since the look before
+        Err(error) => Err(error),
+    }
 }
 
 #[pyfunction]

@@ -97,8 +97,9 @@ impl Future {
         drop(removed);
     }
 
-    /// Sets the outcome, unless there is one, and tells everybody. Returns what was not taken.
-    fn settle(slf: &Bound<'_, Self>, outcome: Outcome) -> Result<(), Outcome> {
+    /// Sets the outcome, unless there is one, and tells everybody. Returns what was not taken. An error that somebody has
+    /// to see is told of if nobody does.
+    fn settle(slf: &Bound<'_, Self>, outcome: Outcome, is_to_be_seen: bool) -> Result<(), Outcome> {
         let py = slf.py();
         let this = slf.get();
         let (waiters, callbacks) = {
@@ -107,6 +108,8 @@ impl Future {
                 return Err(outcome);
             }
             state.outcome = outcome;
+            // Under the lock: who sees the error comes after this, and an error that another was quicker with stays seen.
+            this.seen.store(!is_to_be_seen, Ordering::Relaxed);
             (std::mem::take(&mut state.waiters), std::mem::take(&mut state.callbacks))
         };
         for waiter in waiters {
@@ -316,8 +319,8 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    fn settle(&self, py: Python<'_>, outcome: Outcome) -> PyResult<()> {
-        Future::settle(self.future.bind(py), outcome).map_err(|_| already_resolved(py))
+    fn settle(&self, py: Python<'_>, outcome: Outcome, is_to_be_seen: bool) -> PyResult<()> {
+        Future::settle(self.future.bind(py), outcome, is_to_be_seen).map_err(|_| already_resolved(py))
     }
 
     fn expect_pending(&self, py: Python<'_>) -> PyResult<()> {
@@ -338,7 +341,7 @@ impl Resolver {
     fn set_result(&self, py: Python<'_>, result: Py<PyAny>) -> PyResult<()> {
         self.expect_pending(py)?;
         let (value, moves) = admit_for_many(py, result, "result", self.future.get().strict)?;
-        let settled = self.settle(py, Outcome::Value(value));
+        let settled = self.settle(py, Outcome::Value(value), false);
         if settled.is_err() {
             drop(moves.map(Moves::give_back)); // somebody else was quicker
         }
@@ -358,9 +361,7 @@ impl Resolver {
             return Err(PyTypeError::new_err(text));
         }
         self.expect_pending(py)?;
-        // Before it is set: whoever sees it may come at once.
-        self.future.get().seen.store(false, Ordering::Relaxed);
-        self.settle(py, Outcome::Error(made.unbind()))
+        self.settle(py, Outcome::Error(made.unbind()), true)
     }
 
     /// Whether it is resolved.
@@ -386,7 +387,7 @@ impl Drop for Resolver {
             let _aside = errors::Aside::new(py);
             let text = "expected the future to be resolved, but its resolver is gone";
             let error = errors::make(errors::broken_promise(py), (text,)).into_value(py).into_any();
-            drop(Future::settle(self.future.bind(py), Outcome::Error(error)));
+            drop(Future::settle(self.future.bind(py), Outcome::Error(error), false));
         });
     }
 }

@@ -56,18 +56,25 @@ impl Waiter {
 
     /// Wakes it. Runs Python: never call it with a lock held.
     pub fn wake(self, py: Python<'_>) {
+        self.try_wake(py);
+    }
+
+    /// The same. False: its event loop is closed, and it will never run.
+    pub fn try_wake(self, py: Python<'_>) -> bool {
         match self {
             Self::Agent(agent) => {
                 // From now on it waits for nobody, though it has not run yet: what is asked of it meanwhile is no circle.
                 let waited_for = agent.get().shared.lock().extra.as_mut().and_then(|extra| extra.waits_for.take());
                 drop(waited_for);
                 AgentRef::schedule(agent.bind(py));
+                true
             }
             Self::Future(future) => attached(|py| {
                 let future = future.into_bound(py);
-                if let Err(error) = interop::complete(py, &future) {
+                interop::complete(py, &future).unwrap_or_else(|error| {
                     errors::unraisable(py, error, Some(&future));
-                }
+                    true
+                })
             }),
         }
     }
