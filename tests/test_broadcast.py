@@ -887,11 +887,14 @@ def test_a_tree_overcomes_losses() -> None:
         ({"fanout": 2, "seed": "x"}, TypeError, "seed as an int, got str"),
         ({"fanout": 2, "miss": 0}, ValueError, "miss as a probability"),
         ({"rounds": 3}, ValueError, "fanout= beside rounds=3"),
+        ({"seed": 3}, ValueError, "fanout= beside seed=3"),
         ({"timeout": -1}, ValueError, "timeout >= 0 .* got -1"),
         ({"timeout": math.nan}, ValueError, "timeout >= 0"),
         ({"timeout": "1"}, TypeError, "timeout as a number, got str"),
         ({"edges": {}, "fanout": 2}, ValueError, "fanout= or edges=, got both"),
         ({"tree": {}}, ValueError, "edges= beside tree="),
+        ({"edges": {}, "tree": 5}, TypeError, "tree as a mapping .* got int"),
+        ({"edges": {}, "tree": {"x": []}}, TypeError, "agents in tree, got str"),
         ({"edges": []}, TypeError, "edges as a mapping .* got list"),
         ({"edges": {"x": []}}, TypeError, "agents in edges, got str"),
     ],
@@ -944,9 +947,42 @@ async def test_bad_edges_are_refused(runtime: remuda.Runtime) -> None:
         ({agents[0]: [stranger]}, ValueError, "which is none"),
         ({agents[0]: [agents[0]]}, ValueError, "with itself"),
         ({agents[0]: 3}, TypeError, "as an iterable of agents, got int"),
+        ({agents[0]: [[]]}, TypeError, "expected agents in edges, got list"),
     ):
         with pytest.raises(kind, match=text):
             await remuda.broadcast(agents, "x", edges=edges)
+    tree: Any
+    for tree, text in (
+        ({agents[0]: 3}, "iterable of agents, got int"),
+        ({agents[0]: [[]]}, "got list"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            await remuda.broadcast(agents, "x", edges={agents[0]: agents[1:]}, tree=tree)
+    # Whoever is in a tree and has left the group since does no harm.
+    report = await remuda.broadcast(
+        agents, "x", edges={agents[0]: agents[1:]}, tree={stranger: [agents[0]]}
+    )
+    assert report.complete
+
+
+def test_bad_rounds_are_refused() -> None:
+    """The number of rounds is computed of counts and shares, and of nothing else."""
+    wrong: Any
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match="expected members >= 1"):
+            remuda.gossip_rounds(wrong, 1)
+        with pytest.raises(ValueError, match="expected fanout >= 1"):
+            remuda.gossip_rounds(1, wrong)
+    for wrong in (1.5, True, "1", None):
+        with pytest.raises(TypeError, match="expected members as an int"):
+            remuda.gossip_rounds(wrong, 1)
+        with pytest.raises(TypeError, match="expected fanout as an int"):
+            remuda.gossip_rounds(1, wrong)
+    for share in (0, -1, 1.5, math.nan):
+        with pytest.raises(ValueError, match="expected miss"):
+            remuda.gossip_rounds(5, 2, miss=share)
+        with pytest.raises(ValueError, match="expected forwarding"):
+            remuda.gossip_rounds(5, 2, forwarding=share)
 
 
 def test_a_broadcast_needs_a_runtime() -> None:

@@ -374,6 +374,7 @@ BAD: list[Any] = [
     pytest.param(
         lambda g: wrongly([*g, "me"], 1, ""), TypeError, "got str at place 4", id="no agent"
     ),
+    pytest.param(lambda g: wrongly(g[0], 1, ""), TypeError, "iterable of agents", id="alone"),
     pytest.param(lambda g: wrongly(g, 0, ""), ValueError, "from 1 to 4.*got 0", id="0"),
     pytest.param(lambda g: wrongly(g, 5, ""), ValueError, "from 1 to 4.*got 5", id="above"),
     pytest.param(lambda g: wrongly(g, True, ""), TypeError, "got bool", id="bool"),

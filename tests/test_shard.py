@@ -253,6 +253,12 @@ def test_bad_changes_leave_all_as_it_was() -> None:
             shard("key", wrong)
     with pytest.raises(ValueError, match="at least one"):
         shard("key", [])
+    makers: tuple[Any, ...] = (lambda shards: shard("key", shards), ShardMap)
+    for maker in makers:
+        with pytest.raises(TypeError, match="str, bytes or int, got list"):
+            maker(["a", []])
+        with pytest.raises(TypeError, match="expected an iterable of shards, got NoneType"):
+            maker(None)
 
 
 def test_threads_change_a_map_at_the_same_time() -> None:

@@ -209,7 +209,11 @@ impl ShardMap {
         load_factor: f64,
     ) -> PyResult<Self> {
         let py = shards.py();
-        let objects: Vec<Bound<'_, PyAny>> = shards.try_iter()?.collect::<PyResult<_>>()?;
+        let iterated = shards.try_iter().map_err(|error| {
+            let Ok(kind) = shards.get_type().name() else { return error };
+            PyTypeError::new_err(format!("expected an iterable of shards, got {kind}"))
+        })?;
+        let objects: Vec<Bound<'_, PyAny>> = iterated.collect::<PyResult<_>>()?;
         if shards.is_instance_of::<PyString>() || shards.is_instance_of::<PyBytes>() {
             return Err(PyTypeError::new_err("expected several shards, got one text: put it into a list"));
         }

@@ -39,12 +39,20 @@ def shard(key: str | bytes | int, shards: Iterable[S] | ShardMap[S]) -> S:
     """
     if isinstance(shards, ShardMap):
         return shards.owner(key)
-    found = tuple(shards) if not isinstance(shards, str | bytes) else shards
-    if isinstance(found, str | bytes):
+    if isinstance(shards, str | bytes):
         raise TypeError("expected several shards, got one text: put it into a list")
+    try:
+        all_shards = iter(shards)
+    except TypeError:
+        raise TypeError(f"expected an iterable of shards, got {type(shards).__name__}") from None
+    found = tuple(all_shards)
     # By name, so that no agent is kept alive here; with the types, because True equals 1.
     names = tuple([each.name if isinstance(each, AgentRef) else each for each in found])
-    shard_map, places = _map_of(names, tuple(map(type, names)))
+    try:
+        shard_map, places = _map_of(names, tuple(map(type, names)))
+    except TypeError:
+        ShardMap(names)  # it says what is no shard, and not only that this has no hash
+        raise
     return found[places[shard_map.owner(key)]]
 
 

@@ -22,7 +22,7 @@ from remuda._kernel import (
     current_runtime,
 )
 from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD, Delivery, Turns
-from remuda.primitives.broadcast.gossip import Gossip
+from remuda.primitives.broadcast.gossip import Gossip, integer
 from remuda.primitives.broadcast.plumtree import Plumtree
 from remuda.primitives.broadcast.report import BroadcastReport
 
@@ -154,17 +154,18 @@ def broadcast(
     if timeout is not None and not _number("timeout", timeout) >= 0:
         raise ValueError(f"expected timeout >= 0 (seconds) or None, got {timeout!r}")
     _check_gossip(len(members), fanout, rounds, miss, seed)
-    links = None
+    links = eager = None
     if edges is not None:
         if fanout is not None:
             raise ValueError("expected fanout= or edges=, got both")
-        links = _linked(members, edges, "edges")
+        links = _linked(members, edges)
+        eager = _eager(members, links, tree)
     elif tree is not None:
         raise ValueError("expected edges= beside tree=, got none")
     current_runtime()  # or it says that there is none
     terms = _Terms(_broadcaster(), ordered, timeout)
-    if links is not None:
-        return _by_tree(members, payload, links, tree, terms)
+    if links is not None and eager is not None:
+        return _by_tree(members, payload, links, eager, terms)
     if fanout is not None:
         return _by_gossip(members, payload, fanout, rounds, miss, seed, terms)
     return _at_once(members, payload, terms)
@@ -174,25 +175,20 @@ def _check_gossip(
     size: int, fanout: int | None, rounds: int | None, miss: float, seed: int | None
 ) -> None:
     if fanout is None:
-        if rounds is not None:
-            raise ValueError(f"expected fanout= beside rounds={rounds!r}, got none")
+        for name, value in (("rounds", rounds), ("seed", seed)):
+            if value is not None:
+                raise ValueError(f"expected fanout= beside {name}={value!r}, got none")
         return
     # Who is alone in its group has nobody to tell; the caller has one.
     most = max(1, size - 1)
-    if not 1 <= _integer("fanout", fanout) <= most:
+    if not 1 <= integer("fanout", fanout) <= most:
         raise ValueError(f"expected fanout from 1 to {most} for {size} agents, got {fanout!r}")
-    if rounds is not None and _integer("rounds", rounds) < 1:
+    if rounds is not None and integer("rounds", rounds) < 1:
         raise ValueError(f"expected rounds >= 1, got {rounds!r}")
     if not 0 < _number("miss", miss) < 1:
         raise ValueError(f"expected miss as a probability between 0 and 1, got {miss!r}")
     if seed is not None:
-        _integer("seed", seed)
-
-
-def _integer(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"expected {name} as an int, got {type(value).__name__}")
-    return value
+        integer("seed", seed)
 
 
 def _number(name: str, value: object) -> float:
@@ -201,42 +197,53 @@ def _number(name: str, value: object) -> float:
     return value
 
 
-def _linked(members: tuple[AgentRef[Any], ...], edges: Edges, name: str) -> list[list[int]]:
-    """The neighbours of each member, by place, each once, in the order in which they were given."""
+def _rows(edges: Edges, name: str) -> Iterator[tuple[AgentRef[Any], list[AgentRef[Any]]]]:
+    """Each agent with its neighbours."""
     if not isinstance(edges, Mapping):
         raise TypeError(
             f"expected {name} as a mapping of agents to neighbours, got {type(edges).__name__}"
         )
-    places = {agent: place for place, agent in enumerate(members)}
-    links: list[dict[int, None]] = [{} for _ in members]
     for agent, neighbours in edges.items():
-        one = _place(places, agent, name)
+        _check_agent(agent, name)
         try:
-            others = iter(neighbours)
+            iterated = iter(neighbours)
         except TypeError:
             kind = type(neighbours).__name__
             raise TypeError(
                 f"expected {name}[{agent.name}] as an iterable of agents, got {kind}"
             ) from None
-        for neighbour in others:
-            other = _place(places, neighbour, name)
+        others = list(iterated)
+        for other in others:
+            _check_agent(other, name)
+        yield agent, others
+
+
+def _check_agent(agent: object, name: str) -> None:
+    if not isinstance(agent, AgentRef):
+        raise TypeError(f"expected agents in {name}, got {type(agent).__name__}")
+
+
+def _linked(members: tuple[AgentRef[Any], ...], edges: Edges) -> list[list[int]]:
+    """The neighbours of each member, by place, each once, in the order in which they were given."""
+    places = {agent: place for place, agent in enumerate(members)}
+    links: list[dict[int, None]] = [{} for _ in members]
+    for agent, neighbours in _rows(edges, "edges"):
+        one = _place(places, agent)
+        for neighbour in neighbours:
+            other = _place(places, neighbour)
             if one == other:
                 raise ValueError(
-                    f"expected {name} between different agents, got {agent.name} with itself"
+                    f"expected edges between different agents, got {agent.name} with itself"
                 )
             links[one][other] = None
             links[other][one] = None
     return [list(others) for others in links]
 
 
-def _place(places: dict[AgentRef[Any], int], agent: object, name: str) -> int:
-    if not isinstance(agent, AgentRef):
-        raise TypeError(f"expected agents in {name}, got {type(agent).__name__}")
+def _place(places: dict[AgentRef[Any], int], agent: AgentRef[Any]) -> int:
     place = places.get(agent)
     if place is None:
-        raise ValueError(
-            f"expected members of the group in {name}, got {agent.name}, which is none"
-        )
+        raise ValueError(f"expected members of the group in edges, got {agent.name}, which is none")
     return place
 
 
@@ -312,7 +319,7 @@ async def _by_tree(
     members: tuple[AgentRef[Any], ...],
     payload: Any,
     links: list[list[int]],
-    tree: Edges | None,
+    eager: list[set[int]],
     terms: _Terms,
 ) -> BroadcastReport:
     delivery = Delivery(members, payload)
@@ -320,7 +327,7 @@ async def _by_tree(
         delivery.state,
         delivery.tell,
         links,
-        [set(others) for others in links] if tree is None else _eager(members, links, tree),
+        eager,
         sorted(range(len(members)), key=lambda place: members[place] is not terms.broadcaster),
     )
     await _finish(delivery, plumtree.run(), terms)
@@ -345,12 +352,14 @@ async def _by_tree(
 
 
 def _eager(
-    members: tuple[AgentRef[Any], ...], links: list[list[int]], tree: Edges
+    members: tuple[AgentRef[Any], ...], links: list[list[int]], tree: Edges | None
 ) -> list[set[int]]:
-    """Those of the links that are in an earlier tree, whatever has become of the others in it."""
+    """All of the links, or those that are in an earlier tree, whatever has become of the others in it."""
+    if tree is None:
+        return [set(others) for others in links]
     places = {agent: place for place, agent in enumerate(members)}
     eager: list[set[int]] = [set() for _ in links]
-    for parent, below in tree.items():
+    for parent, below in _rows(tree, "tree"):
         one = places.get(parent)
         for child in below:
             other = places.get(child)

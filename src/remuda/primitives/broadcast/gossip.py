@@ -18,11 +18,18 @@ from typing import Final
 
 from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD, WAITING
 
-__all__ = ["Gossip", "gossip_rounds"]
+__all__ = ["Gossip", "gossip_rounds", "integer"]
 
 _KNOWS: Final = {UNTOLD: False, TOLD: True, WAITING: True, FAILED: False}
 _SLACK: Final = 2
 """Rounds that the middle of the spread takes beyond the two terms: when half know, many are told twice."""
+
+
+def integer(name: str, value: object) -> int:
+    """An argument that must be an int, and no bool."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"expected {name} as an int, got {type(value).__name__}")
+    return value
 
 
 def gossip_rounds(members: int, fanout: int, *, miss: float = 1e-6, forwarding: float = 1.0) -> int:
@@ -47,15 +54,16 @@ def gossip_rounds(members: int, fanout: int, *, miss: float = 1e-6, forwarding: 
 
     Raises:
         ValueError: `members` or `fanout` is less than 1, or one of the shares not from 0 to 1.
+        TypeError: `members` or `fanout` is no int.
 
     Examples:
         >>> import remuda
         >>> [remuda.gossip_rounds(n, 3) for n in (10, 100, 1_000, 10_000)]
         [10, 12, 14, 17]
     """
-    if members < 1:
+    if integer("members", members) < 1:
         raise ValueError(f"expected members >= 1, got {members!r}")
-    if fanout < 1:
+    if integer("fanout", fanout) < 1:
         raise ValueError(f"expected fanout >= 1, got {fanout!r}")
     if not 0 < miss < 1:
         raise ValueError(f"expected miss as a probability between 0 and 1, got {miss!r}")

@@ -134,7 +134,12 @@ def quorum(
         >>> asyncio.run(main())
         20.9 2 [35.0]
     """
-    members: tuple[AgentRef[Any], ...] = tuple(cast("Iterable[AgentRef[Any]]", agents))
+    try:
+        found = iter(cast("Iterable[AgentRef[Any]]", agents))
+    except TypeError:
+        kind = type(agents).__name__
+        raise TypeError(f"expected an iterable of agents to ask, got {kind}") from None
+    members: tuple[AgentRef[Any], ...] = tuple(found)
     needed = _needed(threshold, _checked(members))
     limit, limits = _times(timeout, member_timeout, members)
     if key is not None and not callable(key):
