@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import remuda
 from remuda import AgentRef, QuorumNotReached, Runtime, Vote, iso, quorum, testing, unchecked, val
 from remuda.primitives.quorum.votes import Tally
-from tests.support import in_an_agent, in_runtime, settle
+from tests.support import LOOPS, in_an_agent, in_runtime, settle
 
 Group = list[AgentRef[Any]]
 
@@ -276,6 +276,31 @@ async def test_a_time_out_of_zero_asks_and_waits_for_nobody(runtime: Runtime) ->
         await quorum([dead, runtime.spawn(hang), runtime.spawn(hang)], 2, "what?", timeout=0)
     assert len(caught.value.result.timed_out) == 2
     assert list(caught.value.result.failed) == [dead]
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS)
+@pytest.mark.parametrize("limit", [0, 0.0004, 0.0024])
+def test_a_members_time_is_over_by_any_clock(loop_factory: Any, limit: float) -> None:
+    """A member that hasn't answered in its time is timed out, however roughly the event loop tells the time."""
+
+    async def asks(_: remuda.Mailbox[Any], group: Group, limits: Any) -> int:
+        with pytest.raises(QuorumNotReached) as caught:
+            await quorum(group, 2, "what?", member_timeout=limits)
+        assert caught.value.result.timed_out == (group[0],)
+        return len(caught.value.result.failed)
+
+    async def main() -> None:
+        async with Runtime(workers=1) as runtime:
+            group: Group = [runtime.spawn(hang), *voters(runtime, 1)]
+            limits = remuda.FrozenDict({group[0]: limit})
+            for _ in range(5):
+                agent = runtime.spawn(asks, unchecked(group), unchecked(limits))
+                assert await agent == 0
+                mailbox: Any = None
+                assert await asks(mailbox, group, limits) == 0
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(asyncio.wait_for(main(), 30))
 
 
 @in_runtime

@@ -50,6 +50,8 @@ pub struct Ask {
     delivery: Guarded<Delivery>,
     state: Guarded<State>,
     awaited: AtomicBool,
+    /// Whether the end of its time is its answer.
+    expired: AtomicBool,
 }
 
 impl Ask {
@@ -66,6 +68,7 @@ impl Ask {
             delivery: Guarded::new(Delivery::Over),
             state: Guarded::new(state),
             awaited: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
         };
         Py::new(agent.py(), ask)
     }
@@ -248,11 +251,21 @@ impl Ask {
         drop(message);
     }
 
+    /// Whether its time ran out; an answer may be a time-out, too, of whoever was asked.
+    #[getter(_expired)]
+    fn is_expired(&self) -> bool {
+        self.expired.load(Ordering::Acquire)
+    }
+
     /// The timer's callback.
     fn _expire(&self, py: Python<'_>) {
         let name = AgentRef::display(self.agent.bind(py));
         let text = format!("expected an answer from {name} within {} s, got none", self.timeout.unwrap_or_default());
-        self.fail(errors::make(errors::ask_timeout(py), (text,)), py);
+        // Before the asker is woken, who may be on another thread.
+        self.expired.store(true, Ordering::Release);
+        if !self.fail(errors::make(errors::ask_timeout(py), (text,)), py) {
+            self.expired.store(false, Ordering::Release);
+        }
         // A request that still waits for room is withdrawn, and its waiter woken.
         if let Some(parked) = Delivery::withdraw(&self.delivery, self.agent.bind(py)) {
             parked.wake(py);

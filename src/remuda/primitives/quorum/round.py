@@ -14,18 +14,15 @@ asks that are left. A closed ask takes its request back if that waits for room, 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Generator, Mapping
 from contextvars import Context, copy_context
-from typing import Any, Final
+from typing import Any
 
 from remuda._kernel import AgentRef
-from remuda.errors import AskTimeout, CapabilityError
+from remuda.errors import CapabilityError
 from remuda.primitives.quorum.votes import Tally
 
 __all__ = ["Round"]
-
-_RESOLUTION: Final = time.get_clock_info("monotonic").resolution
 
 
 class _Deadline:
@@ -80,7 +77,6 @@ class Round:
 
     def __await__(self) -> Generator[Any, Any, None]:
         members, tally, limits = self._members, self._tally, self._limits
-        began = asyncio.get_running_loop().time() if limits else 0.0
         asks: dict[int, Any] = {
             place: member.ask(self._request, timeout=limits.get(member))
             for place, member in enumerate(members)
@@ -101,8 +97,9 @@ class Round:
         try:
             while True:
                 for place in due:
+                    ask = asks[place]
                     try:
-                        yielded = next(asks[place])
+                        yielded = next(ask)
                     except StopIteration as stop:
                         del asks[place]
                         tally.vote(members[place], stop.value)
@@ -110,14 +107,10 @@ class Round:
                         raise
                     except BaseException as error:  # a member may fail a request with any
                         del asks[place]
-                        member = members[place]
-                        if isinstance(error, AskTimeout) and (
-                            (deadline is not None and deadline.passed)
-                            or (member in limits and _since(began) >= limits[member])
-                        ):
-                            tally.time_out(member)
+                        if ask._expired:
+                            tally.time_out(members[place])
                         else:
-                            self._note(member, error)
+                            self._note(members[place], error)
                     else:
                         blocking = getattr(yielded, "_asyncio_future_blocking", None)
                         if blocking is None:
@@ -164,8 +157,3 @@ class Round:
             # Without the line here, through which the error would keep alive whatever this round knows.
             error.__traceback__ = error.__traceback__.tb_next
         self._tally.fail(member, error)
-
-
-def _since(began: float) -> float:
-    """Seconds since then, as exactly as timers of the loop know them."""
-    return asyncio.get_running_loop().time() - began + _RESOLUTION
