@@ -2,12 +2,13 @@
 
 import asyncio
 import functools
+import random
 from typing import Any
 
 import pytest
 
 import remuda
-from remuda import errors, select, testing
+from remuda import errors, select, testing, unchecked
 from tests.support import in_runtime, settle
 from tests.test_channel import ends
 from tests.test_future import promise
@@ -293,6 +294,85 @@ def test_it_is_awaited_once(as_agent: bool) -> None:
                 await late
 
     asyncio.run(main())
+
+
+async def hurried(chance: random.Random, awaitable: Any) -> Any:
+    """Awaits in a task that is perhaps cancelled before it has begun to wait, while it does, or as it is woken."""
+    task = asyncio.ensure_future(awaitable)
+    if chance.random() < 0.5:
+        for _ in range(chance.randrange(4)):
+            await asyncio.sleep(0)
+        task.cancel()
+    return await task
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("capacity", [0, 1, 3])
+def test_a_storm_of_cancellations_loses_nothing(workers: int, capacity: int) -> None:
+    """Whatever is cancelled or times out, what was sent arrives, once; what was not sent may, if it was cancelled."""
+    sent: set[int] = set()
+    cancelled: set[int] = set()
+    taken: list[int] = []
+
+    async def sends(_: remuda.Mailbox[Any], sender: Any, number: int) -> None:
+        chance = random.Random(number)
+
+        async def send(item: int) -> None:
+            await sender.send(item)
+
+        with sender:
+            for item in range(number * 1000, number * 1000 + 150):
+                try:
+                    await hurried(chance, send(item))
+                    sent.add(item)
+                except asyncio.CancelledError:
+                    cancelled.add(item)
+
+    async def takes(mailbox: remuda.Mailbox[Any], sources: list[Any], number: int) -> None:
+        chance = random.Random(number)
+
+        async def take(sources: list[Any]) -> None:
+            timeout = chance.choice([None, None, 0, 0.0001])
+            taken.append((await select(*sources, timeout=timeout, fair=chance.random() < 0.5))[1])
+
+        while sources:
+            try:
+                if chance.random() < 0.5:
+                    await hurried(chance, take(sources))
+                else:
+                    await take([*sources, mailbox])
+            except (TimeoutError, asyncio.CancelledError):
+                await asyncio.sleep(0)
+            except errors.ChannelClosed:
+                sources = [source for source in sources if not source.closed or len(source)]
+                if len(sources) == 1 and sources[0].closed:
+                    taken.extend([item async for item in sources[0]])
+                    sources = []
+
+    async def main() -> None:
+        async with remuda.Runtime(workers=workers) as runtime:
+            channels = [ends(capacity), ends(0)]
+            for number in range(6):
+                sender = channels[number % 2][0].clone()
+                runtime.spawn(sends, sender, number, pinned=True)
+                del sender
+            sources = [receiver for _, receiver in channels]
+            takers = [
+                runtime.spawn(takes, unchecked(list(sources)), number, pinned=True)
+                for number in range(4)
+            ]
+            for sender, _ in channels:
+                sender.close()
+            await asyncio.wait_for(asyncio.gather(*takers), 60)
+            for receiver in sources:
+                assert receiver.closed
+                assert receiver.statistics().receivers_waiting == 0
+                taken.extend([item async for item in receiver])
+
+    asyncio.run(main())
+    assert len(set(taken)) == len(taken), "something came twice"
+    assert sent <= set(taken) <= sent | cancelled
+    assert len(sent) > 100
 
 
 @in_runtime
