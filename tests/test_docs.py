@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from remuda.check import check_source
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.md",
@@ -68,6 +70,20 @@ def test_the_pages_are_found() -> None:
     """The pages that users begin with are among those that are tested."""
     found = [param.id for param in with_programs()]
     assert {"README.md", "docs/tutorial/first-swarm.md"} <= set(found)
+
+
+def test_the_tutorial_ends_with_what_the_checker_accepts() -> None:
+    """Of the programs about sharing only the first has a finding, the one that the page tells of."""
+    page = ROOT / "docs" / "tutorial" / "sharing.md"
+    programs = [content.strip("\n") for language, content in blocks(page) if language == "python"]
+    found = check_source("\n\n\n".join(programs))
+    assert [(finding.code, finding.line, finding.column) for finding in found] == [
+        ("RMD106", 18, 36)
+    ]
+    told = page.read_text()
+    assert f"bank.py:18:36: RMD106 {found[0].message}" in told
+    imports = programs[0].partition("\n\n\n")[0]
+    assert check_source("\n\n\n".join([imports, *programs[1:]])) == []
 
 
 @pytest.mark.parametrize("module", MODULES)
