@@ -9,45 +9,76 @@ import itertools
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 import remuda
 from remuda import Lease, LeaseManager
-from tests.redis_server import PROGRAM, RedisServer
+from remuda.primitives.lease.memory import MemoryLeaseManager
+from remuda.primitives.lease.redis_store import RedisLeaseManager
+from tests.lease_servers import STORES, Server
 
 Make = Callable[..., LeaseManager]
-NO_SERVER = "redis-server isn't installed (Debian: apt-get install redis-server)"
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server for all tests, which nobody kills."""
-    if PROGRAM is None:
-        pytest.skip(NO_SERVER)
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """Gives a server of a store for all tests, which nobody kills."""
+    running: dict[str, Server] = {}
+
+    def server(store: str) -> Server:
+        if store not in running:
+            _skip_without(store)
+            running[store] = STORES[store](tmp_path_factory.mktemp(store))
+        return running[store]
+
     yield server
-    server.kill()
+    for each in running.values():
+        each.kill()
 
 
-@pytest.fixture
-def own_server(tmp_path: Any) -> Iterator[RedisServer]:
+@pytest.fixture(params=list(STORES))
+def server(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
+    """A server of each store, for all tests."""
+    return servers(request.param)
+
+
+@pytest.fixture(params=list(STORES))
+def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A server for one test, which may kill it; what it was told is on the disk."""
-    if PROGRAM is None:
-        pytest.skip(NO_SERVER)
-    server = RedisServer(tmp_path, durable=True)
+    _skip_without(request.param)
+    server = STORES[request.param](tmp_path, durable=True)
     yield server
     server.kill()
 
 
-@pytest.fixture(params=["memory", "redis"])
-def make(request: pytest.FixtureRequest) -> Make:
-    """Makes managers of a store; those of one test in Redis share their leases."""
+@pytest.fixture(params=["memory", *STORES])
+def make(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Make:
+    """Makes managers of a store; those of one test share their leases, unless they are in memory."""
     if request.param == "memory":
         return LeaseManager
-    server: RedisServer = request.getfixturevalue("server")
+    server = servers(request.param)
     return functools.partial(LeaseManager, server.url, namespace=server.namespace())
+
+
+def _skip_without(store: str) -> None:
+    missing = STORES[store].missing()
+    if missing:
+        pytest.skip(missing)
+    if store == "etcd":
+        pytest.importorskip("aetcd")
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Runs it, for a minute at most."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(60):
+            await main
+
+    remuda.run(limited())
 
 
 def on_a_store(test: Callable[..., Coroutine[Any, Any, None]]) -> Any:
@@ -73,11 +104,14 @@ def on_a_store(test: Callable[..., Coroutine[Any, Any, None]]) -> Any:
 
 async def left_behind(manager: Any) -> list[str]:
     """What a manager, or its store, still keeps of leases and waiters; tokens are kept for ever."""
-    if not hasattr(manager, "_clients"):
+    if isinstance(manager, MemoryLeaseManager):
         held = [lease.resource for lease in manager._table.held()]
         return [*held, *manager._queues, *itertools.chain(*manager._agents.values())]
-    keys = await manager._client().keys(f"{manager._namespace}:*")
-    return [key for key in keys if not key.endswith(":token")]
+    if isinstance(manager, RedisLeaseManager):
+        names: Any = await manager._client().keys(f"{manager._namespace}:*")
+        return [name for name in names if not name.endswith(":token")]
+    found = await manager._client().get_prefix(f"{manager._namespace}/".encode())
+    return [key.key.decode() for key in found]
 
 
 async def forgotten(manager: Any) -> None:
@@ -88,14 +122,18 @@ async def forgotten(manager: Any) -> None:
 
 async def waiting(manager: Any, resource: str, count: int) -> None:
     """Waits until so many wait for the resource."""
-    while True:
-        if hasattr(manager, "_clients"):
-            found = await manager._client().zcard(manager._keys(resource)[2])
-        else:
-            found = len(manager._queues.get(resource, ()))
-        if found == count:
-            return
+    while await _count_waiting(manager, resource) != count:
         await asyncio.sleep(0.001)
+
+
+async def _count_waiting(manager: Any, resource: str) -> int:
+    if isinstance(manager, MemoryLeaseManager):
+        return len(manager._queues.get(resource, ()))
+    if isinstance(manager, RedisLeaseManager):
+        count: int = await manager._client().zcard(manager._keys(resource)[2])
+        return count
+    line = await manager._client().get_prefix(manager._prefix(resource))
+    return [place.value for place in line].count(b"waiting")
 
 
 async def over(lease: Lease) -> None:

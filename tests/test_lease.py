@@ -27,11 +27,11 @@ from tests.lease_support import (
     make,
     on_a_store,
     over,
-    server,
+    servers,
     waiting,
 )
 
-__all__ = ["make", "server"]  # fixtures
+__all__ = ["make", "servers"]  # fixtures
 
 SHORT = 0.1
 """Seconds that a lease lives whose end a test waits for."""
@@ -395,7 +395,7 @@ async def test_bad_requests(
 @pytest.mark.parametrize(
     ("arguments", "options", "error"),
     [
-        (("etcd://x",), {}, ValueError),
+        (("consul://x",), {}, ValueError),
         (("localhost",), {}, ValueError),
         (("",), {}, ValueError),
         ((5,), {}, TypeError),

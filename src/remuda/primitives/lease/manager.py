@@ -21,9 +21,10 @@ class LeaseManager:
     """Gives leases: to one holder at a time for each resource, in the order in which they were asked for.
 
     Without a URL the leases are kept in memory, for the agents, tasks and threads of this process; every manager has
-    leases of its own. With `redis://host:port/db` (or `rediss://`, `unix://`) they are kept by a Redis server, for all
-    processes that use it; that needs `pip install remuda[redis]`, and time that doesn't jump as in a loop of
-    `remuda.testing`. The page "Leases" tells what each store can't promise.
+    leases of its own. With `redis://host:port/db` (or `rediss://`, `unix://`) they are kept by a Redis server, with
+    `etcd://host:port` by a cluster of etcd, for all processes that use it; that needs `pip install remuda[redis]` or
+    `remuda[etcd]`, and time that doesn't jump as in a loop of `remuda.testing`. The page "Leases" tells what each store
+    can't promise.
 
     It may be shared by agents, tasks and threads. As an async context manager it is closed at the end of the block.
 
@@ -31,13 +32,13 @@ class LeaseManager:
         url: Where the leases are kept; in memory, if not given.
         clock: What tells the time, in seconds; `time.monotonic`, or the loop's own clock if the manager is made in a
             loop of `remuda.testing`. It must never go backwards.
-        namespace: What the keys in Redis begin with: managers with different ones have nothing to do with each other.
+        namespace: What the keys in the store begin with: managers with different ones have nothing to do with each other.
         patience: Seconds to wait for an answer of the store, before it counts as unavailable.
 
     Raises:
-        ValueError: The URL's scheme is none of those, or the patience is not above 0.
+        ValueError: The URL's scheme is none of those, it makes no sense to the store, or the patience is not above 0.
         TypeError: The URL is no str.
-        ModuleNotFoundError: The `redis` package is missing.
+        ModuleNotFoundError: The package `redis`, or `aetcd`, is missing.
 
     Examples:
         >>> import asyncio, remuda
@@ -128,7 +129,8 @@ class LeaseManager:
         Raises:
             LeaseHeld: Somebody else has it, and the timeout has passed.
             StoreUnavailable: The store can't be reached, or the manager is closed.
-            ValueError: The name is empty, the TTL not above 0 or not finite, or the timeout negative.
+            ValueError: The name is empty, the TTL not above 0, not finite, or too short for the store (0.02 seconds for
+                Redis, 0.05 for etcd), or the timeout negative.
             TypeError: The name is no str, a time no number, or `on_expire` no plain function.
         """
         raise NotImplementedError  # none of these is abstract to type checkers: `LeaseManager()` makes a subclass
