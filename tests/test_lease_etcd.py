@@ -27,7 +27,7 @@ def test_a_lease_that_the_server_ends_early(server: Server) -> None:
         async with LeaseManager(server.url, namespace=server.namespace()) as made:
             manager: Any = made
             old: Any = await manager.acquire("r", ttl=30)
-            await manager._client().revoke_lease(old._grant)
+            await manager._client().revoke_lease(old._hangs[0])
             new = await manager.acquire("r", ttl=30, timeout=0)
             guard = Fenced(print)
             guard.check(new)
@@ -54,7 +54,7 @@ def test_fractions_of_a_second(server: Server) -> None:
             old: Any = await manager.acquire("r", ttl=0.1)
             new = await manager.acquire("r", ttl=30)
             assert old.expired
-            assert (await manager._client().get_lease_info(old._grant)).TTL >= 0
+            assert (await manager._client().get_lease_info(old._hangs[0])).TTL >= 0
             with pytest.raises(LeaseLost):
                 await old.release()
             assert not new.expired
@@ -115,7 +115,7 @@ def test_a_waiter_that_lost_its_place(server: Server) -> None:
             (first_of_all,) = manager._waiting
             second = asyncio.create_task(wait("second"))
             await waiting(manager, "r", 2)
-            await manager._client().revoke_lease(first_of_all._grant)
+            await manager._client().revoke_lease(first_of_all._hangs[0])
             await waiting(manager, "r", 1)
             await waiting(manager, "r", 2)
             await lease.release()
@@ -209,6 +209,26 @@ def test_a_short_lease_in_etcd(server: Server) -> None:
         async with LeaseManager(server.url) as manager:
             with pytest.raises(ValueError, match=r"at least 0\.05 s for etcd, got 0\.01"):
                 await manager.acquire("r", ttl=0.01)
+
+    run(main())
+
+
+@on_etcd
+def test_renewals_at_once(server: Server) -> None:
+    """Renewals that cross each other leave a lease that its holder and etcd agree about."""
+
+    async def main() -> None:
+        async with LeaseManager(server.url, namespace=server.namespace()) as made:
+            manager: Any = made
+            lease: Any = await manager.acquire("r", ttl=30)
+            for _ in range(10):
+                await asyncio.gather(*[lease.renew(ttl) for ttl in (10, 20, 20, 30, 30)])
+                (place,) = await manager._client().get_prefix(manager._prefix("r"))
+                assert lease.remaining < int(place.value.removeprefix(b"held ")) / 1000
+                info = await manager._client().get_lease_info(place.lease)
+                assert lease.remaining < info.TTL + 1
+                assert list(lease._grants) == [place.lease]
+            await lease.release()
 
     run(main())
 

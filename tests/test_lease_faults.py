@@ -277,6 +277,40 @@ def test_a_server_that_hangs(own_server: Server) -> None:
     run(main())
 
 
+def test_a_renewal_without_an_answer(own_server: Server) -> None:
+    """If nobody knows whether the store has made a lease shorter, it is shorter for the holder."""
+
+    async def main() -> None:
+        told: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
+        async with LeaseManager(own_server.url, patience=0.05) as manager:
+            lease = await manager.acquire("r", ttl=30, on_expire=told.set_result)
+            with own_server.hanging():
+                with pytest.raises(StoreUnavailable):
+                    await lease.renew(40)
+                assert 25 < lease.remaining < 30
+                with pytest.raises(StoreUnavailable):
+                    await lease.renew(0.6)
+                assert await told is lease
+            assert lease.expired
+
+    run(main())
+
+
+def test_renewals_at_once(server: Server) -> None:
+    """Of renewals that are under way at once the shortest counts: the store does them in an order of its own."""
+
+    async def main() -> None:
+        async with LeaseManager(server.url, namespace=server.namespace()) as manager:
+            lease = await manager.acquire("r", ttl=30)
+            await asyncio.gather(lease.renew(5), lease.renew(60))
+            assert 3 < lease.remaining < 5
+            await lease.renew(60)
+            assert 55 < lease.remaining < 60
+            await lease.release()
+
+    run(main())
+
+
 def test_a_storm_of_faults(own_server: Server) -> None:
     """Connections drop, answers get lost, the server hangs and is killed: the record shows nothing forbidden."""
 

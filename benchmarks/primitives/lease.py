@@ -1,6 +1,6 @@
-"""What a lease costs: in memory beside a bare lock, and in Redis beside the lock of its client.
+"""What a lease costs: in memory beside a bare lock, in Redis and in etcd beside the locks of their clients.
 
-The cases in Redis start a server of their own, on a free port; where `redis-server` isn't installed they are left out.
+The cases in a store start a server of their own, on a free port; where its program isn't installed they are left out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from remuda import Fenced, LeaseManager, Mailbox, Runtime
 __all__ = ["CASES"]
 
 PROGRAM = shutil.which("redis-server")
+ETCD = shutil.which("etcd")
 TTL = 30
 
 
@@ -121,9 +122,7 @@ def _nothing() -> None: ...
 def server() -> Iterator[str]:
     """Runs a server, and gives its URL."""
     assert PROGRAM is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     with tempfile.TemporaryDirectory() as folder:
         words = [PROGRAM, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
@@ -135,6 +134,13 @@ def server() -> Iterator[str]:
                 yield f"redis://127.0.0.1:{port}"
             finally:
                 process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextlib.asynccontextmanager
@@ -200,6 +206,76 @@ async def redis_lock_hand_over(size: int) -> Figures:
         return await _contend(size, turn)
 
 
+# In etcd
+
+
+@contextlib.contextmanager
+def etcd() -> Iterator[int]:
+    """Runs a cluster of one, and gives its port."""
+    assert ETCD is not None
+    port = _free_port()
+    here, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{_free_port()}"
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            f"--data-dir={folder}/etcd",
+            f"--listen-client-urls={here}",
+            f"--advertise-client-urls={here}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+        ]
+        with subprocess.Popen([ETCD, *words], stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            try:
+                for line in process.stderr:
+                    if "ready to serve client requests" in line:
+                        break
+                yield port
+            finally:
+                process.kill()
+
+
+@contextlib.asynccontextmanager
+async def _etcd_client() -> AsyncIterator[Any]:
+    import aetcd  # type: ignore[import-untyped]  # only those who measure it need it; it has no types
+
+    with etcd() as port:
+        async with aetcd.Client("127.0.0.1", port) as client:
+            await client.put(b"k", b"")
+            yield client
+
+
+async def etcd_lease(size: int) -> Figures:
+    with etcd() as port:
+        async with LeaseManager(f"etcd://127.0.0.1:{port}") as manager:
+            await (await manager.acquire("r", ttl=TTL)).release()
+            began = clock()
+            for _ in range(size):
+                lease = await manager.acquire("r", ttl=TTL)
+                await lease.release()
+            return per(began, size)
+
+
+async def etcd_lock(size: int) -> Figures:
+    async with _etcd_client() as client:
+        began = clock()
+        for _ in range(size):
+            lock = client.lock(b"r", ttl=TTL)
+            await lock.acquire()
+            await lock.release()
+            await lock.lease.revoke()  # nobody else does
+        return per(began, size)
+
+
+async def etcd_round_trips(size: int) -> Figures:
+    async with _etcd_client() as client:
+        began = clock()
+        for _ in range(size):
+            for _ in range(4):
+                await client.put(b"k", b"")
+        return per(began, size)
+
+
 _MEMORY = (
     Case(
         "lease",
@@ -261,4 +337,19 @@ _REDIS = (
     ),
 )
 
-CASES = _MEMORY if PROGRAM is None else _MEMORY + _REDIS
+_ETCD = (
+    Case(
+        "lease_etcd",
+        "lease in etcd",
+        "acquire and release of a lease that nobody else wants, on a cluster of one on the same machine",
+        200,
+        (
+            Contender("LeaseManager", "remuda", etcd_lease),
+            Contender("aetcd's Lock", "variant", etcd_lock, note="no token, no order"),
+            Contender("four puts", "floor", etcd_round_trips, note="each is on the disk"),
+        ),
+        quick=50,
+    ),
+)
+
+CASES = _MEMORY + (_REDIS if PROGRAM else ()) + (_ETCD if ETCD else ())

@@ -58,12 +58,12 @@ _AGAIN = 0.05
 class EtcdLease(RemoteLease):
     """A lease of an `EtcdLeaseManager`."""
 
-    __slots__ = ("_grant", "_grants")
+    __slots__ = ("_grants", "_hangs")
 
     def __init__(self, manager: EtcdLeaseManager, resource: str, ttl: float) -> None:
         super().__init__(manager, resource, ttl)
-        self._grant = 0
-        """The grant that its key hangs on."""
+        self._hangs: tuple[int, int] = (0, 0)
+        """The grant that its key hangs on, and the revision at which the key was last changed."""
         self._grants: dict[int, int] = {}
         """The seconds of each grant that etcd may know of."""
 
@@ -75,6 +75,7 @@ class _Place(NamedTuple):
     changed: int
     key: bytes
     value: bytes
+    grant: int
 
 
 class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has no types
@@ -155,7 +156,7 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
         if answers:
             first = _line(answers[-1])[0]
             if taken or first.key == put.key:  # it was taken, though the answer was lost
-                return await self._believed(lease, first.created, grant, sent)
+                return await self._believed(lease, first, sent)
         await self._leave(lease)
         return False
 
@@ -168,13 +169,14 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
         key = self._key(lease)
         start, end = self._range(lease)
         while True:
-            if lease._grant and await self._kept(lease, lease._grant):
+            if lease._hangs[0] and await self._kept(lease, lease._hangs[0]):
                 _, found, _ = await self._ask(lease, lambda client: client.get_prefix(start))
                 line = sorted(map(_place, found))
                 if any(place.key == key for place in line):
                     return line, found.header.revision
             await self._leave(lease)
-            lease._grant = grant = await self._granted(lease, BELIEVED)
+            grant = await self._granted(lease, BELIEVED)
+            lease._hangs = grant, 0
             transactions = self._aetcd.transactions
             absent = transactions.Create(key) == 0
             put = transactions.Put(key, _WAITING, grant)
@@ -186,24 +188,25 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
     async def _claim(self, lease: EtcdLease, created: int) -> bool:
         """Makes a lease of the first place in line."""
         sent = self._clock()
-        waiting = lease._grant
+        waiting, _ = lease._hangs
         grant = await self._granted(lease, lease._ttl)
         put = self._put(lease, grant, lease._ttl)
         still_there = self._aetcd.transactions.Create(put.key) == created
-        done, _, _ = await self._transact(lease, still_there, [put])
+        get = self._aetcd.transactions.Get(put.key)
+        done, answers, _ = await self._transact(lease, still_there, [put, get])
         if not done:
             await self._leave(lease)
             return False
-        if not await self._believed(lease, created, grant, sent):
+        if not await self._believed(lease, _line(answers[-1])[0], sent):
             return False
         with suppress(StoreUnavailable):
             await self._revoke(lease, waiting)
         return True
 
-    async def _believed(self, lease: EtcdLease, token: int, grant: int, sent: float) -> bool:
+    async def _believed(self, lease: EtcdLease, place: _Place, sent: float) -> bool:
         """Begins the holder's time, if that isn't over already."""
-        lease._grant = grant
-        lease._token = token
+        lease._hangs = place.grant, place.changed
+        lease._token = place.created
         lease._expires = sent + lease._ttl - margin(lease._ttl)
         if not lease.expired:
             return True
@@ -239,25 +242,42 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
     async def _leave(self, lease: EtcdLease) -> None:
         # Its key goes with the grant; and without the grant, a request that is still on its way puts nothing.
         await self._revoke(lease, *lease._grants)
-        lease._grant = 0
+        lease._hangs = 0, 0
 
     async def _extend(self, lease: EtcdLease, ttl: float) -> tuple[float, bool]:
         sent = self._clock()
-        old = grant = lease._grant
-        if lease._grants.get(old) == ceil(ttl):
-            if not await self._kept(lease, old):
-                return sent, False
-        else:
-            grant = await self._granted(lease, ttl)
-        put = self._put(lease, grant, ttl)
-        still_there = self._aetcd.transactions.Create(put.key) == lease._token
-        renewed, _, _ = await self._transact(lease, still_there, [put])
-        if renewed:
-            lease._grant = grant
-        if grant != old:
+        key = self._key(lease)
+        get = self._aetcd.transactions.Get(key)
+        new = 0
+        left: set[int] = set()
+        while not lease.expired:
+            grant, changed = lease._hangs
+            if not new:
+                fits = lease._grants.get(grant) == ceil(ttl)
+                if not (fits and await self._kept(lease, grant)):
+                    new = await self._granted(lease, ttl)
+            # On condition that the key is as it was: another renewal may be under way, and the key must not be hung on
+            # a grant again that it was taken off, for that is revoked.
+            same = self._aetcd.transactions.Mod(key) == changed
+            put = self._put(lease, new or grant, ttl)
+            renewed, answers, _ = await self._transact(lease, same, [put, get], [get])
+            if not answers:
+                new = 0  # the grant is over
+                continue
+            line = _line(answers[-1])
+            if not line:
+                break
+            lease._hangs = line[0].grant, line[0].changed
+            if line[0].grant != grant:
+                left.add(grant)
+            if renewed:
+                with suppress(StoreUnavailable):
+                    await self._revoke(lease, *left)
+                return sent, True
+        if new:
             with suppress(StoreUnavailable):
-                await self._revoke(lease, old if renewed else grant)
-        return sent, renewed
+                await self._revoke(lease, new)
+        return sent, False
 
     async def _give_back(self, lease: EtcdLease) -> bool:
         key = self._key(lease)
@@ -355,7 +375,7 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
             raise
 
     def _is_missing(self, error: BaseException) -> bool:
-        cause = error.__cause__
+        cause: Any = error.__cause__
         return isinstance(cause, self._aetcd.rpc.AioRpcError) and cause.code().name == "NOT_FOUND"
 
     def _put(self, lease: EtcdLease, grant: int, ttl: float) -> Any:
@@ -378,7 +398,7 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
 
 
 def _place(found: Any) -> _Place:
-    return _Place(found.create_revision, found.mod_revision, found.key, found.value)
+    return _Place(found.create_revision, found.mod_revision, found.key, found.value, found.lease)
 
 
 def _line(answer: Sequence[Any]) -> list[_Place]:

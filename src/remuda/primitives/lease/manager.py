@@ -32,7 +32,7 @@ class LeaseManager:
         url: Where the leases are kept; in memory, if not given.
         clock: What tells the time, in seconds; `time.monotonic`, or the loop's own clock if the manager is made in a
             loop of `remuda.testing`. It must never go backwards.
-        namespace: What the keys in the store begin with: managers with different ones have nothing to do with each other.
+        namespace: What keys in the store begin with: managers with different ones have nothing to do with each other.
         patience: Seconds to wait for an answer of the store, before it counts as unavailable.
 
     Raises:

@@ -53,8 +53,10 @@ class RemoteLease(Lease):
         "_expires",
         "_manager",
         "_released",
+        "_renewals",
         "_request",
         "_resource",
+        "_soonest",
         "_token",
         "_ttl",
         "_watch",
@@ -71,24 +73,44 @@ class RemoteLease(Lease):
         self._watch = None
         self._agent = 0
         self._request = secrets.token_hex(12)
+        # The renewals under way, and the soonest end that one of them brings: in which order the store does what is
+        # asked of it at once, nobody knows here.
+        self._renewals = 0
+        self._soonest = inf
 
     async def renew(self, ttl: float | None = None) -> None:
         """As `Lease.renew` says."""
-        await self._renew(self._ttl if ttl is None else self._manager._check_ttl(ttl))
-        if self._watch is not None:
-            self._watch.rearm()
+        seconds = self._ttl if ttl is None else self._manager._check_ttl(ttl)
+        try:
+            await self._renew(seconds)
+        finally:
+            if self._watch is not None:
+                self._watch.rearm()
 
     async def _renew(self, ttl: float) -> None:
         if self.expired:
             raise lost(self)
-        sent, renewed = await self._manager._extend(self, ttl)
+        lock = self._manager._lock
+        sent = self._clock()
+        renewed = False
+        with lock:
+            self._renewals += 1
+        try:
+            sent, renewed = await self._manager._extend(self, ttl)
+        finally:
+            with lock:
+                self._soonest = min(self._soonest, sent + ttl - margin(ttl))
+                # Without an answer the store may have done it: then a shorter time counts, and a longer one doesn't.
+                self._expires = self._soonest if renewed else min(self._expires, self._soonest)
+                self._renewals -= 1
+                if not self._renewals:
+                    self._soonest = inf
         if not renewed:
             self._expires = min(self._expires, self._clock())
             raise lost(self)
         if self._released:
             raise lost(self)
         self._ttl = ttl
-        self._expires = sent + ttl - margin(ttl)
         if self.expired:  # the answer took longer than the lease lives
             raise lost(self)
 
@@ -222,9 +244,16 @@ class RemoteLeaseManager(LeaseManager, Generic[ClientT]):
         try:
             async with self._leaving_if_cancelled(lease):
                 await self._wait(lease, until, timeout)
+                if self._closed:  # while the store was asked for it
+                    raise closed()
         except LeaseHeld:
             if timeout:
                 await self._leave(lease)
+            raise
+        except StoreUnavailable:
+            if self._closed:
+                with suppress(StoreUnavailable):
+                    await self._leave(lease)
             raise
         finally:
             with self._lock:
