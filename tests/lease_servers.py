@@ -11,7 +11,8 @@ import socket
 import subprocess
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -124,27 +125,55 @@ class RedisServer(Server):
 
 
 class EtcdServer(Server):
-    """A cluster of one etcd, which elects itself fast; it always writes to the disk first."""
+    """A member of a cluster of etcd, of one if it isn't said otherwise; elections are fast.
+
+    Args:
+        folder: As of every server.
+        durable: It always is.
+        peers: The ports by which the members talk to each other.
+        number: Which of the members it is.
+    """
 
     program = "etcd"
     package = "etcd-server"
     scheme = "etcd"
     ready = "ready to serve client requests"
 
-    def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        self._peer_port = free_port()
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool = True,
+        peers: Sequence[int] | None = None,
+        number: int = 0,
+    ) -> None:
+        self._peers = [f"http://127.0.0.1:{port}" for port in peers or [free_port()]]
+        self._number = number
         super().__init__(folder, durable=durable)
+
+    @classmethod
+    def cluster(cls, folder: Path, size: int) -> list[EtcdServer]:
+        """So many members; each waits for the others."""
+        peers = [free_port() for _ in range(size)]
+
+        def member(number: int) -> EtcdServer:
+            return cls(folder, peers=peers, number=number)
+
+        with ThreadPoolExecutor(size) as pool:
+            return list(pool.map(member, range(size)))
 
     def words(self) -> list[str]:
         client = f"http://127.0.0.1:{self.port}"
-        peer = f"http://127.0.0.1:{self._peer_port}"
+        peer = self._peers[self._number]
+        members = ",".join(f"m{number}={url}" for number, url in enumerate(self._peers))
         return [
-            f"--data-dir={self._folder / 'etcd'}",
+            f"--name=m{self._number}",
+            f"--data-dir={self._folder / f'etcd-{self._number}'}",
             f"--listen-client-urls={client}",
             f"--advertise-client-urls={client}",
             f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=default={peer}",
+            f"--initial-cluster={members}",
             "--heartbeat-interval=10",
             "--election-timeout=100",
         ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from remuda import Fenced, LeaseHeld, LeaseLost, LeaseManager, StaleToken, StoreUnavailable
 from remuda.primitives.lease.etcd_store import EtcdLease
-from tests.lease_servers import Server
+from tests.lease_servers import EtcdServer, Server
 from tests.lease_support import left_behind, own_server, run, server, servers, waiting
 
 __all__ = ["own_server", "server", "servers"]  # fixtures
@@ -179,6 +180,42 @@ def test_no_grant_is_left(own_server: Server) -> None:
             assert await _grants(other) == 0
 
     run(main())
+
+
+def test_a_leader_that_is_killed(tmp_path: Path) -> None:
+    """When the leader of a cluster dies, leases live on: they can be renewed, nobody else gets them, tokens grow."""
+    if missing := EtcdServer.missing():
+        pytest.skip(missing)
+    pytest.importorskip("aetcd")
+    members = EtcdServer.cluster(tmp_path, 3)
+
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            managers: list[Any] = [
+                await stack.enter_async_context(LeaseManager(member.url)) for member in members
+            ]
+            answers = [await manager._client().get_prefix(b"r") for manager in managers]
+            leader = (await managers[0]._client().status()).leader.id
+            first = [answer.header.member_id for answer in answers].index(leader)
+            one, two = (managers[(first + step) % 3] for step in (1, 2))
+            lease = await one.acquire("r", ttl=30)
+            waiter = asyncio.create_task(two.acquire("r", ttl=30))
+            await waiting(one, "r", 1)
+            members[first].kill()
+            await lease.renew()
+            assert not waiter.done()
+            await lease.release()
+            assert (await waiter).token > lease.token
+            members[first].start()
+            with pytest.raises(LeaseHeld):
+                await managers[first].acquire("r", ttl=30, timeout=0)
+            await (await waiter).release()
+
+    try:
+        run(main())
+    finally:
+        for member in members:
+            member.kill()
 
 
 async def _grants(manager: Any) -> int:
