@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from remuda import Fenced, LeaseHeld, LeaseLost, LeaseManager, StaleToken, StoreUnavailable
-from remuda.primitives.lease.etcd_store import EtcdLease
+from remuda.primitives.lease.etcd_store import EtcdLease, EtcdLeaseManager
 from tests.lease_servers import EtcdServer, Server
-from tests.lease_support import left_behind, own_server, run, server, servers, waiting
+from tests.lease_support import Clock, left_behind, own_server, run, server, servers, waiting
 
 __all__ = ["own_server", "server", "servers"]  # fixtures
 
@@ -61,6 +62,43 @@ def test_fractions_of_a_second(server: Server) -> None:
             assert not new.expired
             await new.release()
             assert await left_behind(manager) == []
+
+    run(main())
+
+
+@on_etcd
+def test_a_renewal_in_the_last_moment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease that is renewed just before the one who waits ends it is kept."""
+    clock = Clock()
+    transact = EtcdLeaseManager._transact
+    monkeypatch.setattr("remuda.primitives.lease.etcd_store.SLICE", 0.05)
+    monkeypatch.setattr("remuda.primitives.lease.etcd_store.time", SimpleNamespace(monotonic=clock))
+
+    async def main() -> None:
+        name = server.namespace()
+        async with (
+            LeaseManager(server.url, namespace=name) as one,
+            LeaseManager(server.url, namespace=name) as two,
+        ):
+            lease = await one.acquire("r", ttl=30)
+            renewed: list[float] = []
+
+            async def renew_first(manager: Any, *args: Any, **options: Any) -> Any:
+                if manager is two and type(args[2][0]).__name__ == "Delete":
+                    await lease.renew()
+                    renewed.append(lease.remaining)
+                return await transact(manager, *args, **options)
+
+            monkeypatch.setattr(EtcdLeaseManager, "_transact", renew_first)
+            waiter = asyncio.create_task(two.acquire("r", ttl=30, timeout=0.5))
+            await waiting(one, "r", 1)
+            while not renewed:
+                clock.jump(31)  # so that the time of the holder is over for the one who waits
+                await asyncio.sleep(0.05)
+            with pytest.raises(LeaseHeld):
+                await waiter
+            await lease.release()
+            assert await left_behind(one) == []
 
     run(main())
 
@@ -122,6 +160,22 @@ def test_a_waiter_that_lost_its_place(server: Server) -> None:
             await lease.release()
             await asyncio.gather(first, second)
             assert order == ["second", "first"]
+
+    run(main())
+
+
+@on_etcd
+def test_who_waits_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease that is released goes to the next one at once, not only when that one asks again."""
+    monkeypatch.setattr("remuda.primitives.lease.etcd_store.SLICE", 3600)
+
+    async def main() -> None:
+        async with LeaseManager(server.url, namespace=server.namespace()) as manager:
+            lease = await manager.acquire("r", ttl=3600)
+            waiter = asyncio.create_task(manager.acquire("r", ttl=30))
+            await waiting(manager, "r", 1)
+            await lease.release()
+            await (await waiter).release()
 
     run(main())
 

@@ -86,6 +86,7 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
     _name = "etcd"
     _shortest = 0.05
     _kind = EtcdLease
+    _pause = 0.1  # with this, a channel tries to connect at least once between the first attempt and the last
 
     def __init__(
         self,
@@ -429,9 +430,10 @@ def _opener(aetcd: Any, url: str, patience: float) -> Callable[[], Any]:
     if ":" in host:
         host = f"[{host}]"
     options = {
-        # A server that comes back is found soon; time-outs of requests are set where they are sent.
+        # Until a channel has connected again, it refuses what is sent; see `_pause`. (It adds up to a fifth.) Time-outs
+        # of requests are set where they are sent.
         "grpc.initial_reconnect_backoff_ms": 100,
-        "grpc.max_reconnect_backoff_ms": 500,
+        "grpc.max_reconnect_backoff_ms": 200,
         "grpc.min_reconnect_backoff_ms": max(100, ms(patience)),
     }
     return lambda: aetcd.Client(host, port, options=options)

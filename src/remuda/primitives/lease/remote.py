@@ -35,8 +35,6 @@ _MARGIN = 0.002
 """Seconds by which a lease ends earlier here, besides: times are rounded to milliseconds."""
 _ATTEMPTS = 3
 """How often a request is sent before the store counts as unavailable."""
-_PAUSE = 0.05
-"""Seconds before a request is sent again, each time twice as long."""
 _MANY = 100
 """How many leases are remembered before those that have expired are looked for."""
 
@@ -167,6 +165,8 @@ class RemoteLeaseManager(LeaseManager, Generic[ClientT]):
     _shortest: ClassVar[float]
     """The shortest TTL in seconds: of less, too little would be left."""
     _kind: ClassVar[type[RemoteLease]]
+    _pause: ClassVar[float] = 0.05
+    """Seconds before a request is sent again, each time twice as long."""
 
     _open: Callable[[], ClientT]
     """Makes a client, for the event loop that runs."""
@@ -359,7 +359,7 @@ class RemoteLeaseManager(LeaseManager, Generic[ClientT]):
         Returns:
             The time before the attempt that succeeded, what the store answered, and the number of attempts.
         """
-        pause = _PAUSE
+        pause = self._pause
         for attempt in range(1, _ATTEMPTS + 1):
             client = self._client(even_closed=ending)
             sent = self._clock()
