@@ -71,7 +71,7 @@ def test_a_renewal_in_the_last_moment(server: Server, monkeypatch: pytest.Monkey
     """A lease that is renewed just before the one who waits ends it is kept."""
     clock = Clock()
     transact = EtcdLeaseManager._transact
-    monkeypatch.setattr("remuda.primitives.lease.etcd_store.SLICE", 0.05)
+    monkeypatch.setattr(EtcdLeaseManager, "_slice", 0.05)
     monkeypatch.setattr("remuda.primitives.lease.etcd_store.time", SimpleNamespace(monotonic=clock))
 
     async def main() -> None:
@@ -167,7 +167,7 @@ def test_a_waiter_that_lost_its_place(server: Server) -> None:
 @on_etcd
 def test_who_waits_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lease that is released goes to the next one at once, not only when that one asks again."""
-    monkeypatch.setattr("remuda.primitives.lease.etcd_store.SLICE", 3600)
+    monkeypatch.setattr(EtcdLeaseManager, "_slice", 3600)
 
     async def main() -> None:
         async with LeaseManager(server.url, namespace=server.namespace()) as manager:

@@ -7,10 +7,10 @@ for etcd's revisions only grow:
     <namespace>/lease/<resource>/<request>   "held", with the TTL in ms, or "waiting"
 
 Each key hangs on a lease of etcd's ("grant" here) and goes with it. That of a holder lasts for the TTL; that of one who
-waits lasts `BELIEVED` and is kept alive, so that who crashes in line is soon gone. Steps of one who waits:
+waits lasts for three seconds and is kept alive, so that who crashes in line is soon gone. Steps of one who waits:
 
 1. It puts its key, with what etcd believes of a waiter, and looks at the whole line.
-2. If it is not the first, it watches the key before its own until that is gone, for a second at most, and looks again.
+2. If it is not the first, it watches the key before its own until that changes, for a second at most, and looks again.
 3. If it is the first, it hangs its key on a grant for its TTL. Nobody can come between: who comes later is behind it,
    and if its key is gone meanwhile, nothing is put, and it goes to the end of the line.
 
@@ -37,8 +37,6 @@ from urllib.parse import quote, urlsplit
 from remuda.errors import StoreUnavailable
 from remuda.primitives.lease.manager import closed
 from remuda.primitives.lease.remote import (
-    BELIEVED,
-    SLICE,
     RemoteLease,
     RemoteLeaseManager,
     held,
@@ -129,7 +127,7 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
                 if await self._claim(lease, line[0].created):
                     return
                 continue
-            pause = min(SLICE, until - loop.time())
+            pause = min(self._slice, until - loop.time())
             if pause <= 0:
                 raise held(lease, timeout)
             before = line[place - 1]
@@ -157,7 +155,7 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
         if answers:
             first = _line(answers[-1])[0]
             if taken or first.key == put.key:  # it was taken, though the answer was lost
-                return await self._believed(lease, first, sent)
+                return await self._begun(lease, first, sent)
         await self._leave(lease)
         return False
 
@@ -176,7 +174,7 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
                 if any(place.key == key for place in line):
                     return line, found.header.revision
             await self._leave(lease)
-            grant = await self._granted(lease, BELIEVED)
+            grant = await self._granted(lease, self._believed)
             lease._hangs = grant, 0
             transactions = self._aetcd.transactions
             absent = transactions.Create(key) == 0
@@ -198,13 +196,13 @@ class EtcdLeaseManager(RemoteLeaseManager[Any], schemes=("etcd",)):  # aetcd has
         if not done:
             await self._leave(lease)
             return False
-        if not await self._believed(lease, _line(answers[-1])[0], sent):
+        if not await self._begun(lease, _line(answers[-1])[0], sent):
             return False
         with suppress(StoreUnavailable):
             await self._revoke(lease, waiting)
         return True
 
-    async def _believed(self, lease: EtcdLease, place: _Place, sent: float) -> bool:
+    async def _begun(self, lease: EtcdLease, place: _Place, sent: float) -> bool:
         """Begins the holder's time, if that isn't over already."""
         lease._hangs = place.grant, place.changed
         lease._token = place.created

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 from remuda.primitives.lease import scripts
 from remuda.primitives.lease.manager import closed
 from remuda.primitives.lease.remote import (
-    BELIEVED,
-    SLICE,
     RemoteLease,
     RemoteLeaseManager,
     held,
@@ -69,7 +67,7 @@ class RedisLeaseManager(RemoteLeaseManager["Redis"], schemes=("redis", "rediss",
         timeout: float | None,  # noqa: ASYNC109  # for the text of the error
     ) -> None:
         loop = asyncio.get_running_loop()
-        patience = 0 if timeout == 0 else ms(BELIEVED)
+        patience = 0 if timeout == 0 else ms(self._believed)
         while True:
             sent, (is_ours, token, left), _ = await self._call(
                 scripts.ACQUIRE, lease, ms(lease._ttl), patience
@@ -87,7 +85,7 @@ class RedisLeaseManager(RemoteLeaseManager["Redis"], schemes=("redis", "rediss",
                 raise held(lease, timeout)
             if not is_ours:
                 # A little later than the holder's end, so that it is over then.
-                pause = min(pause, SLICE, left / 1000 + 0.001 if left else SLICE)
+                pause = min(pause, self._slice, left / 1000 + 0.001 if left else self._slice)
                 await self._woken(lease, max(pause, 0.002))
 
     async def _woken(self, lease: RedisLease, pause: float) -> None:

@@ -23,12 +23,8 @@ from remuda.primitives.lease.lease import Lease, check_request, check_ttl, lost
 from remuda.primitives.lease.manager import LeaseManager, closed
 from remuda.primitives.lease.watch import Watch
 
-__all__ = ["BELIEVED", "SLICE", "RemoteLease", "RemoteLeaseManager", "held", "margin", "ms"]
+__all__ = ["RemoteLease", "RemoteLeaseManager", "held", "margin", "ms"]
 
-SLICE = 1.0
-"""Seconds that a waiter waits before it asks again, which tells the store that it still waits."""
-BELIEVED = 3.0
-"""Seconds for which the store believes that a waiter still waits."""
 _DRIFT = 0.01
 """How much faster than ours another's clock may run, as a part of the time."""
 _MARGIN = 0.002
@@ -165,6 +161,10 @@ class RemoteLeaseManager(LeaseManager, Generic[ClientT]):
     _shortest: ClassVar[float]
     """The shortest TTL in seconds: of less, too little would be left."""
     _kind: ClassVar[type[RemoteLease]]
+    _slice: ClassVar[float] = 1.0
+    """Seconds that a waiter waits before it asks again, which tells the store that it still waits."""
+    _believed: ClassVar[float] = 3.0
+    """Seconds for which the store believes that a waiter still waits."""
     _pause: ClassVar[float] = 0.05
     """Seconds before a request is sent again, each time twice as long."""
 
