@@ -77,7 +77,8 @@ class Lease:
 
         Raises:
             LeaseLost: It has expired, or was released: an expired lease is never revived, even if nobody else wants it.
-            StoreUnavailable: The store can't be reached. The lease lives until its time is over.
+            StoreUnavailable: The store can't be reached. The lease lives until its time is over, or the new time if
+                that would be sooner: the store may have got the request.
             ValueError: The TTL is not above 0, or not finite.
             TypeError: The TTL is no number.
         """
