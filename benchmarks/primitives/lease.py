@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from time import perf_counter_ns as clock
 from typing import Any
@@ -230,6 +231,8 @@ def etcd() -> Iterator[int]:
                 for line in process.stderr:
                     if "ready to serve client requests" in line:
                         break
+                # What it says from now on, of slow disks, must not fill the pipe.
+                threading.Thread(target=process.stderr.read, daemon=True).start()
                 yield port
             finally:
                 process.kill()
