@@ -53,7 +53,9 @@ async def to_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     """
     context = contextvars.copy_context()
     call = functools.partial(context.run, function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_threads(), call)
+    # From an empty context: without a GIL a thread inherits that of who starts it, and keeps what is in it, a runtime.
+    start = contextvars.Context().run
+    return await start(asyncio.get_running_loop().run_in_executor, _threads(), call)
 
 
 @functools.cache
