@@ -54,8 +54,8 @@ async def to_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     context = contextvars.copy_context()
     call = functools.partial(context.run, function, *args, **kwargs)
     # From an empty context: without a GIL a thread inherits that of who starts it, and keeps what is in it, a runtime.
-    start = contextvars.Context().run
-    return await start(asyncio.get_running_loop().run_in_executor, _threads(), call)
+    loop = asyncio.get_running_loop()
+    return await contextvars.Context().run(lambda: loop.run_in_executor(_threads(), call))
 
 
 @functools.cache

@@ -39,10 +39,11 @@ def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]] | None:
     return iter(()) if answer else None
 
 
-def _items(value: Any) -> list[Any]:
+def _items(value: tuple[Any, ...] | frozenset[Any]) -> list[Any]:
     """The items of a tuple or frozenset, whatever its class's own `__iter__` shows."""
-    base = tuple if isinstance(value, tuple) else frozenset
-    return list(base.__iter__(value))
+    if isinstance(value, tuple):
+        return list(tuple.__iter__(value))
+    return list(frozenset.__iter__(value))
 
 
 def holds_iso(value: Any) -> bool:
