@@ -66,14 +66,16 @@ class Escape(NamedTuple):
     Attributes:
         target: The block that handles it.
         sends_only: Whether only a send that failed leads there.
-        names: The errors of failed sends that it takes.
         catches_all: Whether nothing gets past it.
+        names: The errors of failed sends that it takes.
+        refusal: Whether it takes nothing else: what raises such an error has not moved its message.
     """
 
     target: Block
     sends_only: bool = False
     catches_all: bool = False
     names: frozenset[str] = frozenset()
+    refusal: bool = False
 
 
 @dataclass(eq=False)

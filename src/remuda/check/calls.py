@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from remuda.check.capabilities import HANDLES
+from remuda.check.classes import Class
 from remuda.check.finding import Site
-from remuda.check.messages import SENDS, Messages
-from remuda.check.module import Class, Function, statements
-from remuda.check.objects import path_of
+from remuda.check.messages import Messages
+from remuda.check.module import CARRIERS
+from remuda.check.objects import path_of, root_of
 from remuda.check.parts import of_type
+from remuda.check.scopes import Function, Method, statements
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
-from remuda.check.types import FACTORIES, MUTABLE, Type, parse
+from remuda.check.types import ANY, MAKERS, MUTABLE, Type, is_builtin, parse, result
 
 __all__ = ["Calls"]
 
@@ -59,6 +61,9 @@ _CHANGERS: Final = frozenset(
         "bisect.insort_right",
     }
 )
+_VIEWS: Final = frozenset({"get", "keys", "values", "items"})
+"""Methods that give back what lies in their object."""
+
 _LOOKERS: Final = frozenset({"isinstance", "id", "type"})
 _TRANSPARENT: Final = frozenset({"asyncio.wait_for", "asyncio.shield", "asyncio.ensure_future"})
 """They raise what the awaitable in them raises: where a send in them fails, nothing was moved."""
@@ -110,7 +115,7 @@ class Calls(Messages):
             if special is not None:
                 return special(self, node)
         elif isinstance(function, ast.Attribute):
-            if function.attr in SENDS and len(node.args) == 1:
+            if function.attr in CARRIERS and len(node.args) == 1:
                 return self._send_method(node, function)
             if function.attr == "spawn" and node.args:
                 return self._spawn_method(node, function)
@@ -119,9 +124,13 @@ class Calls(Messages):
             owner = self.scope.owner(function.id)
             if owner is self.module.scope:
                 return self._construct(node, function.id)
-        if name in FACTORIES:
+        elif isinstance(function, ast.Name) and len(node.args) == 1:
+            methods = self.certain(self.state.names.get(function.id, NOWHERE))
+            if len(methods) == 1 and methods[0].method:
+                return self.send_by(node, methods[0])
+        if name in MAKERS:
             self._arguments(node)
-            return self.make(id(node), Thing(type=Type(FACTORIES[name])))
+            return self.make(id(node), Thing(type=Type(MAKERS[name])))
         if name in _LOOKERS:
             for argument in node.args:
                 self.peek(argument)
@@ -176,6 +185,10 @@ class Calls(Messages):
             return self.consume(node, base, "shared", "val")
         elif function.attr == "take" and any(thing.cap == "iso" for _, thing in things):
             return self.consume(node, base, "taken", "")
+        view = function.attr in _VIEWS and any(thing.cap in ("val", "box") for _, thing in things)
+        given = result(self.type_of(function.value, base), function.attr)
+        if view or given.name.startswith("dict_"):
+            return self.part(node, base, Thing(type=given))
         for _, thing in things:
             element = thing.type.args
             if (
@@ -186,57 +199,88 @@ class Calls(Messages):
                 return self.make(id(node), of_type(element[0]))
             if thing.type.name == "remuda.Sender" and function.attr == "clone":
                 return base
-            if thing.type.name == "dict" and function.attr == "values" and len(element) == 2:
-                return self.make(id(node), Thing(type=Type("?", (element[1],))))
-            if thing.type.name == "dict" and function.attr == "items" and len(element) == 2:
-                return self.make(id(node), Thing(type=Type("?", (Type("tuple", element),))))
-        path = path_of(function.value)
         if name is not None and name in _CHANGERS and found:
             self.mutate(node, node.args[0], found[0][1])
-        elif path is not None and function.attr not in _CHANGES:
-            self.state.forget_parts(path)
+        if function.attr in _CHANGES or not all(thing.mutable for _, thing in things) or not things:
+            self._given_away(function.value, base)
+        for argument, ids in found:
+            self.touched(argument, ids)
+        self.others_ran()
         method = self._own_method(things, function.attr)
         if method is not None:
             self._apply(node, method, found, skip=1)
         if name == "functools.partial":
             return self._partial(node, found)
-        if name not in _TRANSPARENT:
+        if method is None and name not in _TRANSPARENT:
             self._may_raise()
+        if method is not None and method.returns is not None:
+            return self._returned(node, method)
         if (name is None and function.attr[:1].isupper()) or (
             name and name.rpartition(".")[2][:1].isupper()
         ):
             return self._kept_by_class(node, found)
-        return UNKNOWN
+        if name in MAKERS:
+            given = Type(MAKERS[name])
+        return UNKNOWN if given == ANY else self.make(id(node), Thing(type=given))
 
-    def _own_method(self, things: list[tuple[int, Thing]], name: str) -> Function | None:
-        for _, thing in things:
-            known = self.module.classes.get(thing.type.name.removeprefix("class "))
-            if known is not None and thing.type.name.startswith("class "):
-                return known.methods.get(name)
-        return None
+    def _given_away(self, node: ast.expr, ids: Ids) -> None:
+        """A method was called: it may have given its object other parts."""
+        if isinstance(node, ast.Call) and path_of(node.func) == "super":
+            node = ast.Name("self", ast.Load())
+        self.touched(node, ids)
+
+    def _own_method(self, things: list[tuple[int, Thing]], name: str) -> Method | None:
+        """The method of a class of the file, or of one that it derives from, if no class below has another."""
+        names = [thing.type.name for _, thing in things if thing.type.name.startswith("class ")]
+        return self.module.method(names[0].removeprefix("class "), name) if names else None
+
+    def _returned(self, node: ast.Call, function: Method) -> Ids:
+        """What a function of the file gives back, as it is annotated."""
+        if self.module.scopes[function].yields:
+            return self.make(id(node), Thing(type=Type("generator")))
+        thing = of_type(parse(function.returns, self.module))
+        return UNKNOWN if thing == Thing() else self.make(id(node), thing)
 
     def _plain(self, node: ast.Call, name: str | None) -> Ids:
         target = self.eval(node.func)
         found = self._arguments(node)
         if name in _CHANGERS and found:
             self.mutate(node, node.args[0], found[0][1])
-        for argument in node.args:
-            if isinstance(argument, ast.Name):
-                self.state.forget_parts(argument.id)
         functions = [
             thing.function for _, thing in self.things(target) if thing.function is not None
         ]
+        if name is None or not is_builtin(name):
+            self._others(node, name, found, functions)
         for function in functions:
             self._apply(node, function, found, skip=0)
         if name == "functools.partial":
             return self._partial(node, found)
-        if functions and self.module.scopes[functions[0]].yields:
-            return self.make(id(node), Thing(type=Type("generator")))
-        if name not in _TRANSPARENT:
+        if len(functions) == 1 and not isinstance(functions[0], ast.Lambda):
+            returned = self._returned(node, functions[0])
+            if returned is not UNKNOWN:
+                return returned
+        if not functions and name not in _TRANSPARENT:
             self._may_raise()
-        if isinstance(node.func, ast.Name) and not functions and node.func.id[:1].isupper():
+        if not functions and isinstance(node.func, ast.Name) and _is_class(node.func):
             return self._kept_by_class(node, found)
         return UNKNOWN
+
+    def _others(
+        self,
+        node: ast.Call,
+        name: str | None,
+        found: list[tuple[ast.expr, Ids]],
+        functions: list[Function],
+    ) -> None:
+        """Code from elsewhere runs: forgets what it may give other parts."""
+        if name is None and not functions and not _is_class(node.func):
+            self.state.forget_all_parts()  # a callback: who knows what it reaches
+        for argument, ids in found:
+            self.touched(argument, ids)
+        for function in functions:
+            for free in self.free_names(function):
+                self.state.forget_parts(free)
+        self.others_ran()
 
     def _partial(self, node: ast.Call, found: list[tuple[ast.expr, Ids]]) -> Ids:
         holds = frozenset(one for _, ids in found for one in ids if one in self.state.things)
@@ -269,33 +313,81 @@ class Calls(Messages):
             )
             if any(thing.cap in ("iso", "any") for _, thing in self.things(ids))
         ]
-        if not interesting:
+        if not interesting and not self.may_move(function):
             return
         effects = self.effects_of(function)
-        called = getattr(function, "name", "a function")
-        names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)][
-            skip:
-        ]
+        names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
         plain = itertools.takewhile(lambda pair: not isinstance(pair[0], ast.Starred), found)
-        given = dict(zip(names, [ids for _, ids in plain][: len(node.args)], strict=False))
-        for keyword, (_, ids) in zip(node.keywords, found[len(node.args) :], strict=True):
+        given = dict(zip(names[skip:], list(plain)[: len(node.args)], strict=False))
+        for keyword, pair in zip(node.keywords, found[len(node.args) :], strict=True):
             if keyword.arg is not None:
-                given[keyword.arg] = ids
-        for name in captured:
-            given.setdefault(name, self.state.names.get(name, UNKNOWN))
-        for name, surely in effects.moves.items():
-            ids = given.get(name, UNKNOWN)
+                given[keyword.arg] = pair
+        if skip and names and isinstance(node.func, ast.Attribute):
+            given[names[0]] = (node.func.value, UNKNOWN)
+        for name in self._same_names(function, captured):
+            known = self.state.names.get(name, UNKNOWN)
+            given.setdefault(name, (ast.Name(name, ast.Load()), known))
+        if effects.thrown:
+            kept, self.state = self.state, self.state.copy()
+            self._moved_by(node, function, effects.thrown, given)
+            self.late_within.append(self.state)
+            self.state = kept
+        self._moved_by(node, function, effects.moves, given)
+        self._left_by(node, function, effects.leaves, given)
+
+    def _same_names(self, function: Function, names: Iterable[str]) -> Iterator[str]:
+        """Those of the names of outer scopes that are the same here as in the function."""
+        outer = self.module.scopes[function].parent
+        for name in names:
+            if outer is not None and self.scope.owner(name) is outer.owner(name):
+                yield name
+
+    def _moved_by(
+        self,
+        node: ast.Call,
+        function: Function,
+        moves: dict[str, bool],
+        given: dict[str, tuple[ast.expr, Ids]],
+    ) -> None:
+        site = Site.of(node, f"moved by {getattr(function, 'name', 'a function')}")
+        for name, surely in moves.items():
+            ids = given[name][1] if name in given else UNKNOWN
             for number, thing in self.things(ids):
                 if thing.cap in ("iso", "any"):
-                    site = Site.of(node, f"moved by {called}")
                     self._mark_moved(number, site, surely=surely and len(ids) == 1)
                     self.moving = True
+
+    def _left_by(
+        self,
+        node: ast.Call,
+        function: Function,
+        leaves: dict[str, Thing],
+        given: dict[str, tuple[ast.expr, Ids]],
+    ) -> None:
+        """After `self.flush()`, `self.buffer` leads to what the method has moved and not made anew."""
+        site = Site.of(node, f"moved by {getattr(function, 'name', 'a function')}")
+        outer = {*self._same_names(function, self.module.scopes[function].outside)}
+        for path, thing in leaves.items():
+            root = root_of(path)
+            mine = root if root in outer else None
+            if root in given:
+                mine = path_of(given[root][0])
+            if mine is not None:
+                moved = thing._replace(moved=frozenset((site,)), itself=True)
+                self.state.bind(mine + path[len(root) :], self.make((id(node), path), moved))
+                self.state.marked = True
+                self.moving = True
 
     def _drop_parts(self, base: Ids) -> None:
         """Something was taken out: whether a part is still one isn't known."""
         for number, thing in list(self.state.things.items()):
             if thing.part_of & base:
                 self.state.update(number, Thing())
+
+
+def _is_class(node: ast.expr) -> bool:
+    """Whether a name is that of a class, by how it is written."""
+    return isinstance(node, ast.Name) and node.id[:1].isupper()
 
 
 def _kept(init: Function) -> set[str]:
@@ -320,11 +412,10 @@ def _self_values(method: Function) -> list[tuple[str, ast.expr | None]]:
             for one, its in zip(target.elts, values, strict=True):
                 note(one, its)
             return
-        path = path_of(target) or ""
-        if path.startswith("self.") and path.count(".") == 1:
+        if isinstance(target, ast.Attribute) and path_of(target.value) == "self":
             if isinstance(value, ast.Name):
                 value = arguments.get(value.id)
-            found.append((path[5:], value))
+            found.append((target.attr, value))
 
     for node in statements(method):
         if isinstance(node, ast.AnnAssign):

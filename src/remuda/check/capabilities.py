@@ -110,9 +110,13 @@ class Capabilities(Evaluator):
         return self.make(id(node), Thing(type=Type("remuda.Runtime")))
 
     def _message(self, node: ast.Call) -> Ids:
-        """An envelope. Of what else is given than the payload, it keeps frozen copies."""
+        """An envelope. Of what else is given than the payload, it keeps frozen copies; no iso has one."""
         others = [keyword.value for keyword in node.keywords if keyword.arg != "payload"]
-        for other in others:
-            self.eval(other)
         payload = [keyword.value for keyword in node.keywords if keyword.value not in others]
-        return self.compound(node, Type("envelope"), [*node.args, *payload])
+        made = self.compound(node, Type("envelope"), [*node.args, *payload])
+        inside = frozenset[int]().union(*(thing.holds for _, thing in self.things(made)))
+        found = [(other, self.eval(other)) for other in others]
+        twice = self.second_way([(node, inside), *found]) if self._isolated(inside) else None
+        for number, thing in self.things(made):
+            self.state.update(number, thing._replace(twice=thing.twice or twice))
+        return made

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from remuda.check.effects import Effects
-from remuda.check.module import Function, Module, Scope
-from remuda.check.objects import Reports, path_of
+from remuda.check.module import CARRIERS, Module
+from remuda.check.objects import Reports, key_of, path_of
 from remuda.check.parts import Parts, of_type
+from remuda.check.scopes import Function, Scope
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
 from remuda.check.types import ANY, Type, of_constant, parse
 
@@ -46,6 +47,10 @@ class Evaluator(Parts):
         """What a function of the file does to its parameters, and to what it reaches outside."""
         raise NotImplementedError
 
+    def may_move(self, function: Function) -> bool:
+        """Whether a function of the file is worth a look at its effects."""
+        raise NotImplementedError
+
     def free_names(self, function: Function) -> frozenset[str]:
         """The names of enclosing functions that a function reads."""
         raise NotImplementedError
@@ -62,7 +67,7 @@ class Evaluator(Parts):
 
     def peek(self, node: ast.expr) -> Ids:
         """The same where only the identity is looked at: that is no use."""
-        if not isinstance(node, ast.Name):
+        if not isinstance(node, ast.Name | ast.Attribute):
             return self.eval(node)
         kept, self._peeking = self._peeking, True
         ids = self.eval(node)
@@ -100,19 +105,34 @@ class Evaluator(Parts):
             self.use(node, ids)
         return ids
 
+    def _whole(self, node: ast.expr) -> Ids:
+        """What something is taken out of: that is a use of it, even if only the part's identity is looked at."""
+        kept, self._peeking = self._peeking, False
+        ids = self.eval(node)
+        self._peeking = kept
+        return ids
+
+    def known_path(self, node: ast.expr) -> tuple[str | None, Ids | None]:
+        """The path that an attribute or an element is reached by, and what it leads to, if that is known."""
+        path = path_of(node)
+        ids = None if path is None else self.state.names.get(path)
+        if ids is not None and not self._peeking:
+            self.use(node, ids)
+        return path, ids
+
     def _attribute(self, node: ast.expr) -> Ids:
         assert isinstance(node, ast.Attribute)
-        path = path_of(node)
-        if path is not None:
-            ids = self.state.names.get(path)
-            if ids is not None:
-                self.use(node, ids)
-                return ids
         if node.attr == "moved" and any(
             thing.cap == "iso" for _, thing in self.things(self.peek(node.value))
         ):
             return UNKNOWN  # to ask whether it was moved is no use of it
-        base = self.eval(node.value)
+        base = self._whole(node.value)
+        path, ids = self.known_path(node)
+        if ids is not None:
+            return ids
+        if node.attr in CARRIERS and isinstance(node.ctx, ast.Load):
+            known = frozenset(one for one in base if one in self.state.things)
+            return self.make(id(node), Thing(holds=known, method=node.attr))
         if base is UNKNOWN:
             return UNKNOWN
         for _, thing in self.things(base):
@@ -128,31 +148,38 @@ class Evaluator(Parts):
         else:
             return self.part(node, base)
         made = self.make(id(node), thing)
-        if path is not None and thing.cap:
+        if path is not None and not thing.immutable:
             self.state.bind(path, made)
         return made
 
     def _subscript(self, node: ast.expr) -> Ids:
         assert isinstance(node, ast.Subscript)
-        base = self.eval(node.value)
+        base = self._whole(node.value)
         self.eval(node.slice)
+        path, ids = self.known_path(node)
+        if ids is not None:
+            return ids
         if base is UNKNOWN:
             return UNKNOWN
         if isinstance(node.slice, ast.Slice):
             copy = self.copy(node, base)
             return copy if copy is not UNKNOWN else self.part(node, base)
-        position = ast.literal_eval(node.slice) if _is_index(node.slice) else None
+        key = key_of(node.slice)
+        position = key if isinstance(key, int) else None
         element = self.element(base, subscript=True, position=position)
-        known = element.type.name.startswith("remuda.")
-        return self.part(node, base, element if known else None)
+        known = element.cap or element.type.name.startswith("remuda.")
+        made = self.part(node, base, element if known else None)
+        self.use(node, made)
+        if path is not None and element.cap == "iso":
+            self.state.bind(path, made)
+        return made
 
     # Binding
 
     def bind(self, target: ast.expr, ids: Ids, value: ast.expr | None = None) -> None:
         """Assigns to a name, an attribute, a place in a container, or several."""
         if isinstance(target, ast.Name):
-            untracked = target.id in self.scope.rebound or target.id in self.scope.outside
-            self.state.bind(target.id, UNKNOWN if untracked else ids)
+            self.state.bind(target.id, ids)
         elif isinstance(target, ast.Tuple | ast.List):
             self._unpack(target.elts, ids)
         elif isinstance(target, ast.Starred):
@@ -162,10 +189,14 @@ class Evaluator(Parts):
             if isinstance(target, ast.Subscript):
                 self.eval(target.slice)
             self.mutate(target, target.value, base)
+            if isinstance(target, ast.Subscript):
+                self.touched(target.value, base)
             if base == UNKNOWN and any(thing.cap for _, thing in self.things(ids)):
                 base = self.named(target.value, base)
             self.hold(base, ids)
-            path = path_of(target) if isinstance(target, ast.Attribute) else None
+            kept = path_of(target.value) if isinstance(target, ast.Attribute) else None
+            self.state.forget_parts_of(base, but=kept)
+            path = path_of(target)
             if path is not None:
                 self.state.bind(path, ids)
 
@@ -193,6 +224,22 @@ class Evaluator(Parts):
         ids = self._value(value)
         for target in targets:
             self.bind(target, ids)
+            if isinstance(value, ast.Dict) and isinstance(target, ast.Name | ast.Attribute):
+                self._bind_items(target, value)
+
+    def _bind_items(self, target: ast.expr, value: ast.Dict) -> None:
+        """Of `table = {"rows": rows}`, `table["rows"]` leads to what `rows` does."""
+        path = path_of(target)
+        for key, part in zip(value.keys, value.values, strict=True):
+            word = None if key is None else key_of(key)
+            if path is not None and word is not None:
+                ids = self.state.names.get(path_of(part) or "", UNKNOWN)
+                number = self._numbers.get(id(part), 0)
+                if number in self.state.things:
+                    ids = frozenset((number,))
+                if ids is not UNKNOWN:
+                    self.state.names[f"{path}[{word!r}]"] = ids
+                    self.state.dotted = True
 
     def _value(self, value: ast.expr) -> Ids:
         ids = self.eval(value)
@@ -237,7 +284,17 @@ class Evaluator(Parts):
 
     def _await(self, node: ast.expr) -> Ids:
         assert isinstance(node, ast.Await)
-        return self.eval(node.value)
+        ids = self.eval(node.value)
+        if not isinstance(node.value, ast.Call):
+            self.others_ran()
+        return ids
+
+    def _yield(self, node: ast.expr) -> Ids:
+        assert isinstance(node, ast.Yield | ast.YieldFrom)
+        if node.value is not None:
+            self.eval(node.value)
+        self.others_ran()
+        return UNKNOWN
 
     def _walrus(self, node: ast.expr) -> Ids:
         assert isinstance(node, ast.NamedExpr)
@@ -372,13 +429,6 @@ class Evaluator(Parts):
         return parse(node, self.module, self.scope)
 
 
-def _is_index(node: ast.expr) -> bool:
-    """Whether it is a number as it is written: `0`, `-1`."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        node = node.operand
-    return isinstance(node, ast.Constant) and type(node.value) is int
-
-
 _EXPRESSIONS: Final[dict[type[ast.expr], Callable[[Evaluator, ast.expr], Ids]]] = {
     ast.Name: Evaluator._name,
     ast.Constant: Evaluator._constant,
@@ -391,6 +441,8 @@ _EXPRESSIONS: Final[dict[type[ast.expr], Callable[[Evaluator, ast.expr], Ids]]] 
     ast.Dict: Evaluator._dict,
     ast.Starred: Evaluator._starred,
     ast.Await: Evaluator._await,
+    ast.Yield: Evaluator._yield,
+    ast.YieldFrom: Evaluator._yield,
     ast.NamedExpr: Evaluator._walrus,
     ast.Compare: Evaluator._compare,
     ast.BinOp: Evaluator._binary,

@@ -37,7 +37,7 @@ from remuda.check.blocks import (
 __all__ = ["Flow"]
 
 _MOST_BLOCKS: Final = 20_000
-"""A graph of more blocks comes of statements with `finally` that lie in one another's `finally`, many deep."""
+"""A graph of more blocks comes of a `finally` within a `finally`, many deep."""
 
 _EXPECTED: Final = {
     "MovedError": {"RMD101", "RMD102", "RMD103"},
@@ -89,13 +89,17 @@ class Flow:
     Attributes:
         entry: The first block.
         exit: The block that every `return`, and the end of the body, leads to.
+        failure: The block that exceptions lead to which leave the body, if that is asked for.
         blocks: All of them, in about the order in which they are run.
     """
 
-    def __init__(self, body: list[ast.stmt], name_of: Callable[[ast.expr], str | None]) -> None:
+    def __init__(
+        self, body: list[ast.stmt], name_of: Callable[[ast.expr], str | None], *, fails: bool
+    ) -> None:
         self._name_of = name_of
         self._frames: list[_Loop | _Finally] = []
-        self._escapes: tuple[Escape, ...] = ()
+        self.failure = Block((), frozenset())
+        self._escapes: tuple[Escape, ...] = (Escape(self.failure),) if fails else ()
         self._expected: frozenset[str] = frozenset()
         self.blocks: list[Block] = []
         self.exit = Block((), frozenset())
@@ -104,7 +108,7 @@ class Flow:
         self._body(body)
         self._go(self.exit)
         self._shorten()
-        self.blocks.append(self.exit)
+        self.blocks += [self.exit, self.failure]
 
     def _shorten(self) -> None:
         """Leads past blocks in which nothing is done."""
@@ -366,9 +370,8 @@ class Flow:
         expected: set[str] = set()
         for handler in statement.handlers:
             names = self._caught(handler.type)
-            sends_only = bool(names) and names <= HANDED_BACK and has_send(statement.body)
-            everything = handler.type is None or bool(names & _CATCH_ALL)
-            entries.append(Escape(self._later(), sends_only, everything, names & HANDED_BACK))
+            taken = names if handler.type is not None else _CATCH_ALL
+            entries.append(self._escape(taken, statement.body))
             expected.update(*(_EXPECTED.get(name, ()) for name in names & {"MovedError"}))
         with self._under(self._outer(entries), frozenset(expected)):
             self._at = body = self._block(self._at)
@@ -383,6 +386,17 @@ class Flow:
             self._step("catch", handler, (handler.lineno, handler.lineno))
             self._body(handler.body)
             self._go(after)
+
+    def _escape(self, names: frozenset[str], body: list[ast.stmt]) -> Escape:
+        """A way out of a body for errors of these names."""
+        refusal = bool(names) and names <= HANDED_BACK
+        return Escape(
+            self._later(),
+            sends_only=refusal and has_send(body),
+            catches_all=bool(names & _CATCH_ALL),
+            names=names & HANDED_BACK,
+            refusal=refusal,
+        )
 
     def _caught(self, node: ast.expr | None) -> frozenset[str]:
         """The names, without their modules, of the classes that a handler names."""
@@ -409,12 +423,9 @@ class Flow:
             if name != "contextlib.suppress" and name not in _RAISES:
                 continue
             caught = frozenset[str]().union(*(self._caught(part) for part in call.args))
-            sends_only = bool(caught) and caught <= HANDED_BACK and has_send(statement.body)
-            after = self._later()
-            exits.append((after, name in _RAISES))
-            self._escapes = self._outer(
-                [Escape(after, sends_only, bool(caught & _CATCH_ALL), caught & HANDED_BACK)]
-            )
+            escape = self._escape(caught, statement.body)
+            exits.append((escape.target, name in _RAISES))
+            self._escapes = self._outer([escape])
             if name in _RAISES:
                 self._expected |= frozenset().union(*(_EXPECTED.get(one, ()) for one in caught))
         if exits and self._at is not None:

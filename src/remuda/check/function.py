@@ -11,43 +11,33 @@ from collections.abc import Callable
 from typing import Final
 
 from remuda.check.blocks import Block, Step
-from remuda.check.effects import Effects
 from remuda.check.flow import Flow
-from remuda.check.module import Function, Module, Scope
+from remuda.check.module import Module
 from remuda.check.objects import Message, Report, Reports, path_of
+from remuda.check.outside import Outside, Shared
 from remuda.check.parts import of_type
-from remuda.check.patterns import Patterns
-from remuda.check.state import UNKNOWN, State, Thing
-from remuda.check.types import ANY, MUTABLE, Type, parse
+from remuda.check.scopes import Function, Scope
+from remuda.check.state import UNKNOWN, Ids, State, Thing
+from remuda.check.types import MUTABLE, Type, parse
 
 __all__ = ["Walk", "check_module"]
 
 _MOST_VISITS: Final = 40
 """How often a block is gone through at most: real programs take two or three."""
 
-_DEEPEST: Final = 4
-"""How deep functions that call functions are followed."""
 
-
-class _Shared:
-    """What is worked out once for a file."""
-
-    def __init__(self) -> None:
-        self.effects: dict[Function, Effects] = {}
-        self.free_names: dict[Function, frozenset[str]] = {}
-        self.free: dict[tuple[Scope, str], Thing | None] = {}
-        self.depth = 0
-
-
-class Walk(Patterns):
+class Walk(Outside):
     """Goes through one function, or through the top level of a file."""
 
     def __init__(
-        self, module: Module, scope: Scope, reports: Reports | None, shared: _Shared
+        self, module: Module, scope: Scope, reports: Reports | None, shared: Shared
     ) -> None:
-        super().__init__(module, scope, reports)
-        self._shared = shared
+        super().__init__(module, scope, reports, shared)
         self._agent = False
+
+    def walk(self, scope: Scope) -> Walk:
+        """Another one, which reports nothing."""
+        return Walk(self.module, scope, None, self.shared)
 
     def run(self) -> State | None:
         """Goes through it all.
@@ -63,7 +53,8 @@ class Walk(Patterns):
         else:
             assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module)
             body = node.body
-        flow = Flow(body, lambda name: self._name_of(name))
+        # Only of a function that is looked at for its effects is it asked what has happened when it fails.
+        flow = Flow(body, lambda name: self._name_of(name), fails=self.reports is None)
         if not isinstance(node, ast.Module):
             self._parameters(node)
         order = {block: position for position, block in enumerate(flow.blocks)}
@@ -85,6 +76,7 @@ class Walk(Patterns):
                     waiting.add(order[target])
                 elif known.join(state):
                     waiting.add(order[target])
+        self.thrown = begins.get(flow.failure)
         return begins.get(flow.exit)
 
     def _name_of(self, node: ast.expr) -> str | None:
@@ -142,6 +134,7 @@ class Walk(Patterns):
         escapes = block.escapes
         raised = self.state.copy() if block.enters and escapes else None
         refused: State | None = None
+        within: State | None = None
         before = self.state
         seen = -1
         for step in block.steps:
@@ -151,7 +144,7 @@ class Walk(Patterns):
                 before = self.state.copy()
                 before.collect()
                 raised = _joined(raised, before)
-            self.late = []
+            self.late, self.late_within = [], []
             self.moving = False
             self.lines = step.lines
             self.discarded = None
@@ -162,11 +155,16 @@ class Walk(Patterns):
                 for state in self.late:
                     state.collect()
                     raised = _joined(raised, state)
+                for state in self.late_within:
+                    state.collect()
+                    within = _joined(within, state)
         self.state.collect()
         for escape in escapes:
             thrown = refused if escape.sends_only else raised
             if thrown is not None:
                 found.append((escape.target, thrown))
+            if within is not None and not escape.refusal:
+                found.append((escape.target, within))
         found.extend((target, self.state) for target in block.next)
         return found
 
@@ -190,6 +188,7 @@ class Walk(Patterns):
     def _next(self, step: Step) -> None:
         assert isinstance(step.node, ast.For | ast.AsyncFor)
         source = self.state.names.get(f"<{id(step.node)}>", UNKNOWN)
+        self.turned(step.node, step.node.target, source)
         self.bind(step.node.target, self.part(step.node, source, self.element(source)))
 
     def _enter(self, step: Step) -> None:
@@ -241,18 +240,21 @@ class Walk(Patterns):
             if isinstance(node.target, ast.Subscript):
                 self.eval(node.target.slice)
             self.mutate(node.target, node.target.value, base)
-            return
-        # Load and store in one.
-        read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
-        ids = self.eval(read)
+            _, known = self.known_path(node.target)
+            ids = UNKNOWN if known is None else known
+        else:
+            # Load and store in one.
+            read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+            ids = self.eval(read)
         in_place = any(
             thing.type.name in MUTABLE or thing.cap in ("iso", "ref", "trn")
             for _, thing in self.things(ids)
         )
+        path = path_of(node.target)
         if in_place:
             self.mutate(node, node.target, ids)
-        else:
-            self.bind(node.target, UNKNOWN)
+        elif path is not None and path in self.state.names:
+            self.state.bind(path, UNKNOWN)
 
     def _return(self, node: ast.AST) -> None:
         assert isinstance(node, ast.Return)
@@ -271,6 +273,7 @@ class Walk(Patterns):
                 base = self.eval(target.value)
                 self.mutate(target, target.value, base)
                 self._drop_parts(base)
+                self.touched(target.value, base)
 
     def _function(self, node: ast.AST) -> None:
         assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -284,12 +287,18 @@ class Walk(Patterns):
         for part in (*node.decorator_list, *node.bases):
             self.eval(part)
         own = self.module.scopes[node].bound
+        found: list[tuple[ast.stmt, Ids]] = []
         for statement in node.body:
             if isinstance(statement, ast.Assign | ast.AnnAssign | ast.Expr) and statement.value:
                 names = {one.id for one in ast.walk(statement.value) if isinstance(one, ast.Name)}
                 if not names & own.keys():
-                    self.eval(statement.value)
+                    found.append((statement, self.eval(statement.value)))
         self.state.bind(node.name, UNKNOWN)
+        for statement, ids in found:
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            for target in targets:
+                if isinstance(target, ast.Name) and ids is not UNKNOWN:
+                    self.state.bind(f"{node.name}.{target.id}", ids)
 
     def _import(self, node: ast.AST) -> None:
         assert isinstance(node, ast.Import | ast.ImportFrom)
@@ -300,88 +309,6 @@ class Walk(Patterns):
 
     def _nothing(self, node: ast.AST) -> None:
         pass
-
-    # What is known of other functions
-
-    def effects_of(self, function: Function) -> Effects:
-        """What a function of the file does to its parameters, and to what it reaches outside."""
-        known = self._shared.effects.get(function)
-        if known is not None:
-            return known
-        if self._shared.depth >= _DEEPEST:
-            return Effects()
-        self._shared.effects[function] = Effects()  # for a function that calls itself
-        self._shared.depth += 1
-        walk = Walk(self.module, self.module.scopes[function], None, self._shared)
-        for name in self.free_names(function):
-            walk.state.bind(name, walk.make(("free", name), Thing("any")))
-        begins = walk.state.names.copy()
-        end = walk.run()
-        self._shared.depth -= 1
-        moves: dict[str, bool] = {}
-        if end is not None:
-            starts = dict(begins)
-            for argument in self.module.scopes[function].bound:
-                number = walk._numbers.get(("parameter", argument))
-                if number is not None:
-                    starts[argument] = frozenset((number,))
-            for name, ids in starts.items():
-                for number in ids:
-                    thing = end.things.get(number)
-                    if thing is not None and thing.moved:
-                        moves[name] = thing.surely
-        found = self._shared.effects[function] = Effects(moves)
-        return found
-
-    def free_names(self, function: Function) -> frozenset[str]:
-        """The names of enclosing functions, and of the file, that a function reads."""
-        known = self._shared.free_names.get(function)
-        if known is None:
-            scope = self.module.scopes[function]
-            loads: set[str] = set()
-            left = [scope]
-            while left:
-                inner = left.pop()
-                loads |= inner.loads
-                left += inner.children
-            known = frozenset(
-                name for name in loads if name not in scope.bound and name not in scope.imports
-            )
-            self._shared.free_names[function] = known
-        return known
-
-    def free(self, name: str) -> Thing | None:
-        """An object that a name from outside of the function leads to, if it is only ever that."""
-        owner = self.scope.owner(name)
-        if owner is None:
-            return None
-        key = (owner, name)
-        if key not in self._shared.free:
-            self._shared.free[key] = None  # for names that are given each other
-            self._shared.free[key] = self._only_value(owner, name)
-        return self._shared.free[key]
-
-    def _only_value(self, owner: Scope, name: str) -> Thing | None:
-        function = owner.functions.get(name)
-        if len(owner.bound.get(name, ())) != 1 or name in owner.rebound:
-            return None
-        if function is not None:
-            return Thing(function=function)
-        annotation = owner.annotations.get(name)
-        if annotation is not None:
-            thing = of_type(parse(annotation, self.module, owner))
-            if thing != Thing():
-                return thing
-        value = owner.bound[name][0]
-        if not isinstance(
-            value, ast.Call | ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp
-        ):
-            return None
-        walk = Walk(self.module, owner, None, self._shared)
-        things = walk.certain(walk.eval(value))
-        if len(things) != 1 or (things[0].type == ANY and not things[0].cap):
-            return None
-        return Thing(things[0].cap, things[0].type)
 
 
 def _joined(known: State | None, more: State) -> State:
@@ -396,8 +323,8 @@ def check_module(module: Module) -> Reports:
     reports = Reports()
     if not module.uses_remuda:
         return reports
-    shared = _Shared()
-    for scope in _worth_while(module):
+    shared = Shared(module)
+    for scope in _worth_while(module, shared):
         try:
             Walk(module, scope, reports, shared).run()
         except RecursionError:
@@ -408,31 +335,19 @@ def check_module(module: Module) -> Reports:
     return reports
 
 
-def _worth_while(module: Module) -> list[Scope]:
+def _worth_while(module: Module, shared: Shared) -> list[Scope]:
     """The scopes in which anything can be found.
 
-    Those are the functions that use Remuda's names or send, and all that lie with them in one class or function, since
-    these may share attributes and variables.
+    Those are the functions that use Remuda's names, send, or call one that does, and all that lie with them in one
+    class or function, since these may share attributes and variables.
     """
-    ours = {
-        name
-        for scope in module.scopes.values()
-        for name, full in scope.imports.items()
-        if full.partition(".")[0] == "remuda"
-    }
-    for name, values in module.scope.bound.items():
-        for value in values:
-            if isinstance(value, ast.Call):
-                full = module.qualified(value.func, module.scope)
-                if full is not None and full.startswith("remuda."):
-                    ours.add(name)
     outermost: dict[Scope, Scope] = {}
     chosen: set[Scope] = set()
     for scope in module.scopes.values():  # outer ones first
         parent = scope.parent
         top = scope if parent is None or parent is module.scope else outermost[parent]
         outermost[scope] = top
-        if module.assumed or scope.carries or scope.loads & ours:
+        if module.assumed or scope.carries or shared.uses(scope):
             chosen.add(top)
     return [
         scope

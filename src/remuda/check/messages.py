@@ -6,14 +6,13 @@ import ast
 from typing import Final
 
 from remuda.check.capabilities import Capabilities
-from remuda.check.module import Function
 from remuda.check.objects import LOCAL, Message, path_of
+from remuda.check.scopes import Function
 from remuda.check.state import UNKNOWN, Ids, Thing
 from remuda.check.types import ANY, Type, accepts, parse, show
 
 __all__ = ["Messages"]
 
-SENDS: Final = frozenset({"send", "send_nowait", "ask", "reply", "set_result"})
 _RECEIVERS: Final = {
     "send": ("remuda.AgentRef", "remuda.Sender"),
     "send_nowait": ("remuda.AgentRef", "remuda.Sender"),
@@ -45,26 +44,34 @@ class Messages(Capabilities):
 
     def _send_method(self, node: ast.Call, function: ast.Attribute) -> Ids:
         receiver = self.eval(function.value)
+        to = path_of(function.value) or "an agent"
+        return self._send(node, receiver, function.attr, to)
+
+    def send_by(self, node: ast.Call, method: Thing) -> Ids:
+        """`send(x)`, after `send = agent.send`."""
+        self.eval(node.func)
+        return self._send(node, method.holds or UNKNOWN, method.method, "an agent")
+
+    def _send(self, node: ast.Call, receiver: Ids, verb: str, to: str) -> Ids:
         argument = node.args[0]
         ids = self.eval(argument)
         for keyword in node.keywords:
             self.eval(keyword.value)
         kinds = [thing.type for thing in self.certain(receiver)]
-        known = [kind for kind in kinds if kind.name in _RECEIVERS[function.attr]]
+        known = [kind for kind in kinds if kind.name in _RECEIVERS[verb]]
         if kinds and not known and all(kind.name != "?" for kind in kinds):
             return UNKNOWN  # a generator, a socket: not one of ours
         sure = bool(known) and len(known) == len(kinds)
         probable = (
-            function.attr in ("send", "send_nowait", "ask")
+            verb in ("send", "send_nowait", "ask")
             and not kinds
             and (self.module.assumed or not self.module.packages & _FOREIGN)
         )
-        to = path_of(function.value) or "an agent"
         if sure:
             for kind in known:
-                self._check_type(kind, argument, ids, ask=function.attr == "ask")
+                self._check_type(kind, argument, ids, ask=verb == "ask")
         self._leave(node, argument, ids, "sent", to, bare=sure or probable)
-        if function.attr == "ask":
+        if verb == "ask":
             self._may_raise()  # its answer may fail to come
         return UNKNOWN
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
+from remuda.check.classes import Class, Classes
+from remuda.check.scopes import Function, Scope
 from remuda.check.types import Type, is_builtin
 
-__all__ = ["Class", "Function", "Module", "Scope", "statements"]
+__all__ = ["CARRIERS", "Module"]
 
-Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+CARRIERS: Final = frozenset({"send", "send_nowait", "ask", "reply", "set_result"})
+"""Methods that take one message."""
 
-_WORDS: Final = frozenset({"send", "send_nowait", "ask", "reply", "spawn", "set_result"})
+_WORDS: Final = CARRIERS | {"spawn"}
 """Methods that carry messages: a function without them, and without a name of Remuda's, has nothing to be found."""
 
 _STAR: Final = [
@@ -59,95 +61,29 @@ _STAR: Final = [
 ]
 """What `from remuda import *` brings, as far as it matters here."""
 
-_MAKERS: Final = frozenset({"__init__", "__new__", "__post_init__"})
-"""Methods in which an object may make something else of what it is given."""
 
-
-@dataclass(eq=False)
-class Scope:
-    """A function, a class or the file itself.
-
-    Attributes:
-        node: What opens it.
-        parent: What it lies in.
-        bound: Each name that it binds, with the values; None for a value that isn't an expression of its own.
-        imports: What the names that it imports stand for.
-        loads: The names that it reads.
-        outside: Its names that are `global` or `nonlocal`.
-        rebound: Its names that a function inside binds with `nonlocal` or `global`.
-        children: The scopes in it.
-        carries: Whether it calls one of the methods that carry messages.
-        yields: Whether it is a generator.
-    """
-
-    node: ast.AST
-    parent: Scope | None
-    bound: dict[str, list[ast.expr | None]] = field(default_factory=dict)
-    annotations: dict[str, ast.expr] = field(default_factory=dict)
-    imports: dict[str, str] = field(default_factory=dict)
-    loads: set[str] = field(default_factory=set)
-    outside: set[str] = field(default_factory=set)
-    rebound: set[str] = field(default_factory=set)
-    functions: dict[str, Function] = field(default_factory=dict)
-    children: list[Scope] = field(default_factory=list)
-    carries: bool = False
-    yields: bool = False
-
-    def owner(self, name: str) -> Scope | None:
-        """The scope that a name read here belongs to; None for builtins and unknown ones."""
-        scope: Scope | None = self
-        first = True
-        while scope is not None:
-            visible = first or not isinstance(scope.node, ast.ClassDef)
-            if (
-                visible
-                and name not in scope.outside
-                and (name in scope.bound or name in scope.imports)
-            ):
-                return scope
-            scope, first = scope.parent, False
-        return None
-
-
-@dataclass(eq=False)
-class Class:
-    """A class of the file, at its top level.
-
-    Attributes:
-        given: What its methods give to the attributes of `self`, once that is known.
-    """
-
-    node: ast.ClassDef
-    scope: Scope
-    methods: dict[str, Function] = field(default_factory=dict)
-    given: list[tuple[str, ast.expr | None]] | None = None
-
-
-class Module:
+class Module(Classes):
     """A file.
 
     Attributes:
         tree: Its syntax tree.
-        scope: Its top level.
         types: The types that its annotations name, by the annotation's identity, as far as they were asked for.
         scopes: The scope of each function, class and of the file, by node.
-        classes: Its classes at top level, by name.
         uses_remuda: Whether it imports anything of Remuda's.
         assumed: Whether everything that sends is to be taken for an agent.
         trusts: Whether it makes a runtime that checks no capabilities.
-        registers: Whether it tells of classes, by `register_immutable`, that their objects never change.
+        rebinds: Whether a function of it binds names of outer ones, or globals.
     """
 
     def __init__(self, tree: ast.Module, *, assume: bool = False) -> None:
+        super().__init__(Scope(tree, None))
         self.tree = tree
-        self.scope = Scope(tree, None)
         self.scopes: dict[ast.AST, Scope] = {tree: self.scope}
-        self.classes: dict[str, Class] = {}
         self.packages: set[str] = set()
         self.types: dict[int, Type] = {}
         self._called: dict[tuple[int, int], str | None] = {}
         self.trusts = False
-        self.registers = False
+        self.rebinds = False
         self._scan()
         self.assumed = assume
         self.uses_remuda = assume or "remuda" in self.packages
@@ -204,77 +140,6 @@ class Module:
         values = self.scope.bound.get(name, [])
         return values[0] if len(values) == 1 else None
 
-    def ancestors(self, name: str) -> frozenset[str] | None:
-        """The names of a class of the file and of all that it derives from; None if not all are known."""
-        found: set[str] = set()
-        left = [name]
-        while left:
-            name = left.pop()
-            if name in found:
-                continue
-            found.add(name)
-            known = self.classes.get(name)
-            if known is None:
-                if name in ("object", "Exception", "BaseException", "ValueError", "RuntimeError"):
-                    continue
-                return None
-            if known.node.keywords:
-                return None  # a metaclass may do anything
-            for base in known.node.bases:
-                bare = base.value if isinstance(base, ast.Subscript) else base
-                full = self.qualified(bare, self.scope)
-                if full in ("typing.Generic", "remuda.Agent", "enum.Enum", "abc.ABC", "object"):
-                    continue
-                if full == "typing.NamedTuple":
-                    found.add("tuple")
-                elif full in ("enum.StrEnum", "str"):
-                    found.add("str")
-                elif full in ("enum.IntEnum", "int"):
-                    found.update(("int", "float", "complex"))
-                elif full in ("list", "dict", "set", "tuple", "bytes", "float"):
-                    found.add(full)
-                elif isinstance(bare, ast.Name) and bare.id in self.classes:
-                    left.append(bare.id)
-                elif full is not None and is_builtin(full) and full.endswith("Error"):
-                    continue
-                else:
-                    return None
-        return frozenset(found)
-
-    def frozen(self, name: str) -> bool | None:
-        """Whether a class is a frozen dataclass, or a NamedTuple, that keeps what it is given.
-
-        False for a dataclass that isn't frozen; None if neither is certain, as in a file that calls
-        `register_immutable`.
-        """
-        known = self.classes.get(name)
-        if known is None or self.registers:
-            return None
-        frozen = self._dataclass(known.node)
-        if frozen is False:
-            return False
-        above = self.ancestors(name) or frozenset()
-        if frozen is None and ("tuple" not in above or known.node.decorator_list):
-            return None
-        methods = {
-            method for one in above if one in self.classes for method in self.classes[one].methods
-        }
-        return True if above and not methods & _MAKERS else None
-
-    def _dataclass(self, node: ast.ClassDef) -> bool | None:
-        """Whether a dataclass is frozen; None if it isn't one, or can't be told."""
-        if len(node.decorator_list) != 1:
-            return None
-        decorator = node.decorator_list[0]
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if self.qualified(called, self.scope) != "dataclasses.dataclass":
-            return None
-        options = decorator.keywords if isinstance(decorator, ast.Call) else []
-        values = [option.value for option in options if option.arg in ("frozen", None)]
-        if not values:
-            return False
-        return bool(values[0].value) if isinstance(values[0], ast.Constant) else None
-
     def _scan(self) -> None:
         """Fills the scopes, in one pass without recursion: expressions may be nested deeply."""
         stack: list[tuple[ast.AST, Scope]] = [
@@ -310,7 +175,8 @@ class Module:
             for name in scope.outside:
                 outer = scope.parent.owner(name) if scope.parent else None
                 if outer is not None:
-                    outer.rebound.add(name)
+                    self.rebinds = True
+                    outer.rebound.setdefault(name, []).extend(scope.bound.get(name, ()))
 
     def _function(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
         assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
@@ -404,6 +270,7 @@ class Module:
 
     def _attribute(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
         assert isinstance(node, ast.Attribute)
+        scope.attributes.add(node.attr)
         if node.attr in _WORDS:
             scope.carries = True
         elif node.attr == "register_immutable":
@@ -427,19 +294,6 @@ class Module:
         name = getattr(node, "name", None) or getattr(node, "rest", None)
         if name:
             scope.bound.setdefault(name, []).append(None)
-
-
-def statements(function: Function) -> Iterator[ast.stmt]:
-    """All statements of a function, without those of functions and classes within."""
-    left: list[ast.AST] = [] if isinstance(function, ast.Lambda) else list(function.body)
-    while left:
-        node = left.pop()
-        if isinstance(node, ast.stmt):
-            yield node
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        for field_name in ("body", "orelse", "handlers", "finalbody", "cases"):
-            left.extend(getattr(node, field_name, ()))
 
 
 _VISITS: Final = {

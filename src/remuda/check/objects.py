@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remuda.check.finding import Site
-from remuda.check.module import Module, Scope
+from remuda.check.module import Module
+from remuda.check.scopes import Scope
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, State, Thing
-from remuda.check.types import MUTABLE, Type, show
+from remuda.check.types import MUTABLE, NEVER_SENT, Type, show
 
-__all__ = ["Message", "Objects", "Report", "Reports", "path_of"]
+__all__ = ["Message", "Objects", "Report", "Reports", "key_of", "path_of", "root_of"]
 
 LOCAL: Final = {
     "ref": "belongs to the agent that made it",
@@ -61,16 +62,37 @@ class Message:
 
 
 def path_of(node: ast.expr) -> str | None:
-    """The name or path, such as `self.buffer`, that an expression is; None if it is something else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
+    """The name or path that an expression is: `self.buffer`, `table['rows']`; None if it is something else."""
+    path = ""
+    while True:
+        if isinstance(node, ast.Name):
+            return node.id + path
+        if isinstance(node, ast.Attribute):
+            path = f".{node.attr}{path}"
+        elif isinstance(node, ast.Subscript):
+            key = key_of(node.slice)
+            if key is None:
+                return None
+            path = f"[{key!r}]{path}"
+        else:
+            return None
         node = node.value
-    if not names or not isinstance(node, ast.Name):
-        return None
-    return ".".join([node.id, *reversed(names)])
+
+
+def root_of(path: str) -> str:
+    """The name that a path begins with."""
+    return path.partition(".")[0].partition("[")[0]
+
+
+def key_of(node: ast.expr) -> str | int | None:
+    """The text or the number that is written there: `"rows"`, `0`, `-1`; None if it is something else."""
+    if isinstance(node, ast.Constant):
+        key = node.value
+        return key if isinstance(key, str | int) and not isinstance(key, bool) else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = key_of(node.operand)
+        return -number if isinstance(number, int) else None
+    return None
 
 
 def _called(thing: Thing) -> str:
@@ -90,9 +112,11 @@ class Objects:
         state: What is known at the current point.
         reports: Where to say what is wrong; None while only the effect of the function is asked for.
         late: States in which the current step may raise, beside the one before it.
+        late_within: Those in which a function of the file may that it calls; not because a send failed.
         moving: Whether the current step has moved something already.
         lines: The lines of the current statement.
         expected: Codes that the program around expects to be raised as errors.
+        volatile: The names that other functions bind, too.
     """
 
     def __init__(self, module: Module, scope: Scope, reports: Reports | None) -> None:
@@ -101,9 +125,11 @@ class Objects:
         self.reports = reports
         self.state = State({}, {})
         self.late: list[State] = []
+        self.late_within: list[State] = []
         self.moving = False
         self.lines = (0, 0)
         self.expected: frozenset[str] = frozenset()
+        self.volatile = scope.shared() if module.rebinds else frozenset[str]()
         self._numbers: dict[object, int] = {}
 
     def report(
@@ -141,8 +167,8 @@ class Objects:
         path = path_of(node)
         if path is None:
             return ids
-        attribute_of_something = "." in path and all(thing.part_of for thing in self.certain(ids))
-        if ids != UNKNOWN and not attribute_of_something:
+        part = not isinstance(node, ast.Name) and all(thing.part_of for thing in self.certain(ids))
+        if ids != UNKNOWN and not part:
             return ids
         made = self.make(("named", id(node)), Thing())
         self.state.bind(path, made)
@@ -155,15 +181,11 @@ class Objects:
         things = self.state.things
         for number in ids:
             thing = things.get(number)
-            if thing is not None and (thing.itself or (thing.moved and not thing.part_of)):
+            if thing is not None and thing.moved and thing.gone:
                 break
         else:
             return
-        moved = [
-            (number, thing)
-            for number, thing in self.things(ids)
-            if thing.itself or (thing.moved and not thing.part_of)
-        ]
+        moved = [(number, thing) for number, thing in self.things(ids) if thing.gone]
         sites = sorted({site for _, thing in moved for site in thing.moved})
         before = [site for site in sites if not site.contains(node)]
         site = before[0] if before else sites[0]
@@ -372,7 +394,7 @@ class Objects:
         """Whether objects of a type can't be changed, apart from what they hold; None if that isn't certain."""
         if name.startswith("class "):
             return self.module.frozen(name.removeprefix("class "))
-        if name in MUTABLE:
+        if name in MUTABLE or name in NEVER_SENT:
             return False
         return True if name in ("tuple", "envelope") else None
 
@@ -380,12 +402,34 @@ class Objects:
         """Whether an object of such a type, made of these parts, surely holds what can be changed."""
         return bool(self._frozen(kind.name)) and any(self.bare(part, ids) for part, ids in parts)
 
+    # What others may have done
+
+    def touched(self, node: ast.expr, ids: Ids) -> None:
+        """An object was given to somebody who may have put something else into it."""
+        path = path_of(node)
+        if path is not None:
+            self.state.forget_parts(path)
+        self.state.forget_parts_of(ids)
+        for number, thing in self.things(ids):
+            if thing.emptied is not None:
+                self.state.update(number, thing._replace(emptied=None))
+
+    def others_ran(self) -> None:
+        """Code from elsewhere was called, or waited for: names that it may bind lead to something unknown."""
+        for name in self.volatile:
+            if name in self.state.names:
+                self.state.forget_parts(name)
+                del self.state.names[name]
+                self.state.changes += 1
+
     # Mutation
 
     def mutate(self, node: ast.expr | ast.stmt, base: ast.expr, ids: Ids) -> None:
         """Something is changed in place: it must be neither immutable nor somebody else's."""
-        for _, thing in self.things(ids):
+        for number, thing in self.things(ids):
             name = path_of(base) or "this"
+            if thing.emptied is not None:
+                self.state.update(number, thing._replace(emptied=None))
             if thing.cap == "val":
                 self.report(
                     "RMD104",

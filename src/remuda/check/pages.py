@@ -51,6 +51,10 @@ afterwards, and to use it raises `MovedError`.
 It counts if the move has happened on *any* path to the use: then the report says "may have been". `x = iso(...)`
 gives the name a new iso. To compare the handle by `is` is no use of it.
 
+A call of one of the file's own functions moves what that moves, also attributes and globals: after
+`await self.flush()`, which sends `self.buffer`, the buffer is gone, unless `flush` makes a new one. A loop that moves
+each element of a list leaves none of them.
+
 A send that fails has moved nothing: it hands its message back. So in an `except` that names only errors of a failed
 send (`MailboxFull`, `MailboxClosed`, `ChannelFull`, `ChannelClosed`), the iso that the failing send was given is
 usable again. In other handlers it is, unless something after the send may have raised. What `ask` raises for want of
@@ -179,11 +183,11 @@ async def tell(agent: AgentRef[object]) -> None:
     ),
     "RMD106": Page(
         """\
-A list, dict, set, bytearray or the like can't be sent as it is: sender and receiver would both have it. The run time
-refuses it with `NotSendable`. It counts if the expression, or every value that the name can have there, is such an
-object or one of a dataclass of the same file that isn't frozen, also within a tuple (or a frozen dataclass or
-NamedTuple of the same file), and also as an argument of a new agent. Files that make a `Runtime(capabilities="trust")`
-are left alone.
+A list, dict, set, bytearray or the like can't be sent as it is: sender and receiver would both have it. Nor can a
+generator or another iterator, a view such as `table.keys()`, or a file. The run time refuses it with `NotSendable`. It
+counts if the expression, or every value that the name can have there, is such an object or one of a dataclass of the
+same file that isn't frozen, also within a tuple (or a frozen dataclass or NamedTuple of the same file), and also as an
+argument of a new agent. Files that make a `Runtime(capabilities="trust")` are left alone.
 
 `iso(x)` hands it over, `freeze(x)` shares an immutable copy, `unchecked(x)` says that you answer for it.""",
         """\
@@ -238,7 +242,8 @@ async def main(runtime: remuda.Runtime) -> None:
     "RMD108": Page(
         """\
 An iso is the only way to its content. A message that has the same iso in it twice, or an iso and beside it what is in
-it, would give the receiver two ways. An iso within a val would let everyone who shares the val write to it.""",
+it, would give the receiver two ways; so would a `Message` that has it as payload and in its headers. An iso within a
+val would let everyone who shares the val write to it.""",
         """\
 from remuda import AgentRef, iso
 

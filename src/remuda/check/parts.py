@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
+from remuda.check.finding import Site
 from remuda.check.objects import Objects
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
 from remuda.check.types import ANY, Type, item
@@ -22,6 +23,10 @@ _CAPS: Final = {
 }
 
 
+_CONTAINERS: Final = frozenset({"list", "tuple", "set", "frozenset", "deque"})
+"""What gives the same elements each time that it is gone over."""
+
+
 def of_type(kind: Type) -> Thing:
     """An object of an annotated type."""
     if kind.name == "|":
@@ -35,6 +40,11 @@ def of_type(kind: Type) -> Thing:
     if cap is not None:
         return Thing(cap, kind.args[0] if kind.args else ANY)
     return Thing(type=kind)
+
+
+def _within(site: Site, node: ast.AST) -> bool:
+    """Whether a place is in a loop: what its earlier turns have moved is not what this one takes out."""
+    return isinstance(node, ast.For) and node.lineno <= site.line <= (node.end_lineno or 0)
 
 
 class Parts(Objects):
@@ -51,6 +61,14 @@ class Parts(Objects):
         whole: set[int] = set()
         cap = ""
         made = element or Thing()
+        emptied = [
+            thing.emptied
+            for _, thing in self.things(base)
+            if thing.emptied is not None and not _within(thing.emptied, node)
+        ]
+        if emptied and not made.immutable:
+            made = made._replace(moved=frozenset(emptied), itself=True)
+            self.state.marked = True
         if made.cap or made.immutable:
             return self.make(("part", id(node)), made)
         for number, thing in self.things(base):
@@ -67,6 +85,27 @@ class Parts(Objects):
         if not whole and made == Thing():
             return UNKNOWN
         return self.make(("part", id(node)), made._replace(part_of=frozenset(whole)))
+
+    def turned(self, node: ast.AST, target: ast.expr, source: Ids) -> None:
+        """A turn of a loop has ended: if it has moved the element that it took out, all of them go that way.
+
+        Args:
+            node: The loop.
+            target: What the elements are assigned to.
+            source: What the loop goes over.
+        """
+        number = self._numbers.get(("part", id(node)))
+        thing = self.state.things.get(number or 0)
+        if thing is None or not (thing.itself and thing.surely and isinstance(target, ast.Name)):
+            return
+        for one, container in self.things(source):
+            if container.type.name in _CONTAINERS and not container.emptied:
+                site = min(thing.moved)
+                self.state.update(one, container._replace(emptied=site))
+                for inner in container.holds:
+                    known = self.state.things.get(inner)
+                    if known is not None and not known.immutable and not known.gone:
+                        self._mark_moved(inner, site, surely=False)
 
     def element(self, ids: Ids, *, subscript: bool = False, position: int | None = None) -> Thing:
         """What an object holds, if that is all of one kind, or of a tuple what is at a position."""

@@ -39,6 +39,8 @@ class Thing(NamedTuple):
         frozen: Where it was made immutable, by `val`.
         twice: Where a second way to the same iso came into it.
         function: The function that it is.
+        method: The name of the method that it is, of the object that it holds: `send` of `agent.send`.
+        emptied: Where a loop over it moved each of its elements.
     """
 
     cap: str = ""
@@ -52,6 +54,13 @@ class Thing(NamedTuple):
     frozen: Site | None = None
     twice: Site | None = None
     function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | None = None
+    method: str = ""
+    emptied: Site | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was moved, on some path, and not only what it is part of."""
+        return self.itself or (bool(self.moved) and not self.part_of)
 
     @property
     def mutable(self) -> bool:
@@ -82,6 +91,8 @@ class Thing(NamedTuple):
             self.frozen or other.frozen,
             self.twice or other.twice,
             self.function if self.function is other.function else None,
+            self.method if self.method == other.method else "",
+            self.emptied or other.emptied,
         )
 
 
@@ -90,7 +101,8 @@ class State:
     """The names and the objects.
 
     Attributes:
-        names: What each name, or path such as `self.buffer`, may lead to; what isn't here is unknown.
+        names: What each name, or path such as `self.buffer` and `table['rows']`, may lead to; what isn't here is
+            unknown.
         things: The objects, by number.
         changes: Counts what was done to it.
         dotted: Whether any of the names is a path.
@@ -174,17 +186,33 @@ class State:
         self.changes += 1
         if self.dotted:
             self.forget_parts(path)
-        self.dotted = self.dotted or "." in path
+        self.dotted = self.dotted or "." in path or "[" in path
         self.names[path] = ids
 
     def forget_parts(self, path: str) -> None:
-        """Forgets what `path.x` leads to, for every x."""
+        """Forgets what `path.x` and `path[x]` lead to, for every x."""
         if not self.dotted:
             return
-        prefix = path + "."
-        stale = [name for name in self.names if name.startswith(prefix)]
+        prefixes = (path + ".", path + "[")
+        stale = [name for name in self.names if name.startswith(prefixes)]
         for name in stale:
             del self.names[name]
+            self.changes += 1
+
+    def forget_parts_of(self, ids: Ids, but: str | None = None) -> None:
+        """Forgets what is reached through any name of these objects, but one: they may have been given other parts."""
+        known = ids - UNKNOWN
+        if not self.dotted or not known:
+            return
+        for name in [name for name, others in self.names.items() if others & known]:
+            if name != but:
+                self.forget_parts(name)
+
+    def forget_all_parts(self) -> None:
+        """Forgets what is reached through any name."""
+        if self.dotted:
+            self.names = {n: ids for n, ids in self.names.items() if "." not in n and "[" not in n}
+            self.dotted = False
             self.changes += 1
 
     def update(self, number: int, thing: Thing) -> None:

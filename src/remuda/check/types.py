@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from remuda.check.module import Module, Scope
+    from remuda.check.module import Module
+    from remuda.check.scopes import Scope
 
 __all__ = [
     "ANY",
-    "FACTORIES",
     "IMMUTABLE",
+    "MAKERS",
     "MUTABLE",
+    "NEVER_SENT",
     "NONE",
     "Type",
     "accepts",
@@ -26,6 +28,7 @@ __all__ = [
     "item",
     "of_constant",
     "parse",
+    "result",
     "show",
     "unwrap",
 ]
@@ -53,15 +56,62 @@ MUTABLE: Final = frozenset(
 )
 """Builtin and standard containers that can be changed."""
 
+NEVER_SENT: Final = frozenset(
+    {"generator", "iterator", "file", "dict_keys", "dict_values", "dict_items"}
+)
+"""Builtin types whose objects can't be shared either, though there is no method to change them by."""
+
 FACTORIES: Final = {
     "collections.deque": "deque",
     "collections.defaultdict": "defaultdict",
     "collections.OrderedDict": "OrderedDict",
     "collections.Counter": "Counter",
     **{name: name for name in ("list", "dict", "set", "bytearray")},
-    "sorted": "list",
 }
-"""What makes such a container, by its full name."""
+"""Containers that can be changed, by the full name of their class."""
+
+MAKERS: Final = {
+    **FACTORIES,
+    **dict.fromkeys(("sorted", "dir", "os.listdir", "re.findall", "re.split"), "list"),
+    **dict.fromkeys(("shlex.split", "random.sample", "random.choices"), "list"),
+    **dict.fromkeys(("vars", "dataclasses.asdict"), "dict"),
+    **dict.fromkeys(("map", "filter", "zip", "enumerate", "reversed", "iter"), "iterator"),
+    "open": "file",
+}
+"""What makes such an object, and always a new one, by its full name."""
+
+_SPLITS: Final = dict.fromkeys(("split", "rsplit", "splitlines"), "list")
+_TEXTS: Final = (
+    "lower",
+    "upper",
+    "strip",
+    "lstrip",
+    "rstrip",
+    "title",
+    "replace",
+    "format",
+    "join",
+)
+_SETS: Final = ("union", "intersection", "difference", "symmetric_difference", "copy")
+_RESULTS: Final = {
+    "str": {**_SPLITS, **dict.fromkeys(_TEXTS, "str"), "encode": "bytes"},
+    "bytes": {**_SPLITS, "decode": "str", "hex": "str"},
+    "set": dict.fromkeys(_SETS, "set"),
+    "dict": {"keys": "dict_keys", "values": "dict_values", "items": "dict_items"},
+}
+
+
+def result(kind: Type, method: str) -> Type:
+    """What a method of a builtin type gives back."""
+    name = _RESULTS.get(kind.name, {}).get(method)
+    if name is None:
+        return ANY
+    if name == "dict_values" and len(kind.args) == 2:
+        return Type(name, kind.args[1:])
+    if name == "dict_items" and len(kind.args) == 2:
+        return Type(name, (Type("tuple", kind.args),))
+    return Type(name)
+
 
 IMMUTABLE: Final = frozenset(
     {"int", "float", "complex", "bool", "str", "bytes", "None", "range", "ellipsis"}

@@ -348,7 +348,7 @@ async def out_of_a_dict(agent: AgentRef[object]) -> None:
     rows = [1]
     table = {"rows": rows}
     await agent.send(iso(rows))
-    table["rows"].append(1)  # missed: RMD103: which of the things in a container it is isn't known
+    table["rows"].append(1)  # expect: RMD103
 
 
 async def a_slice_is_a_copy(agent: AgentRef[object], numbers: list[int]) -> None:

@@ -128,7 +128,7 @@ async def a_sorted_list(agent: AgentRef[list[int]], numbers) -> None:
 
 
 async def a_split_text(agent: AgentRef[list[str]]) -> None:
-    await agent.send("a b".split())  # missed: RMD106: what methods return isn't known, except of copy
+    await agent.send("a b".split())  # expect: RMD106
 
 
 async def joined_lists(agent: AgentRef[list[int]]) -> None:

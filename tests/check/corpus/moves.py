@@ -421,5 +421,5 @@ STALE = iso([1])
 async def a_global_that_is_given_another(agent: AgentRef[object]) -> None:
     global STALE
     await agent.send(STALE)
-    print(STALE)  # missed: RMD101: globals that functions bind anew are not followed
+    print(STALE)  # expect: RMD101
     STALE = iso([])

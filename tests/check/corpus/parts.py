@@ -21,7 +21,7 @@ class Batcher(Agent[int]):
 
     async def flush_and_go_on(self) -> None:
         await self.flush()
-        self.buffer.append(1)  # missed: RMD101: what a method moves of its object's attributes is not followed
+        self.buffer.append(1)  # expect: RMD101
 
     async def flush_and_renew(self) -> None:
         await self.flush()

@@ -398,7 +398,7 @@ def made_by_a_helper() -> Iso[list[int]]:
 async def helpers_result(agent: AgentRef[list[int]]) -> None:
     numbers = made_by_a_helper()
     await agent.send(numbers)
-    print(numbers)  # missed: RMD101: what a function returns is not followed
+    print(numbers)  # expect: RMD101
 
 
 async def annotated_result(agent: AgentRef[list[int]]) -> None:

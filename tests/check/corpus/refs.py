@@ -143,7 +143,7 @@ class Watcher(remuda.Agent[str]):
 async def by_a_thread_pool(agent: AgentRef[object], loop) -> None:
     seen = ref([])
     send = agent.send_nowait
-    send(seen)  # missed: RMD105: a bound method under another name is not followed
+    send(seen)  # expect: RMD105
 
 
 async def used_at_home(agent: AgentRef[int]) -> None:

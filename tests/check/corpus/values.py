@@ -124,7 +124,7 @@ class Book(remuda.Agent[str]):
 def change_through_iteration_of_items(table) -> None:
     shared = val(table)
     for _, row in shared.items():
-        row.append(1)  # missed: RMD104: what a method returns is not known to be a part
+        row.append(1)  # expect: RMD104
 
 
 def read_it(numbers: list[int]) -> int:
