@@ -380,8 +380,9 @@ class Calls(Messages):
 
     def _drop_parts(self, base: Ids) -> None:
         """Something was taken out: whether a part is still one isn't known."""
-        for number, thing in list(self.state.things.items()):
-            if thing.part_of & base:
+        for number in sorted(self._parts):
+            thing = self.state.things.get(number)
+            if thing is not None and thing.part_of & base:
                 self.state.update(number, Thing())
 
 

@@ -230,6 +230,7 @@ class Evaluator(Parts):
     def _bind_items(self, target: ast.expr, value: ast.Dict) -> None:
         """Of `table = {"rows": rows}`, `table["rows"]` leads to what `rows` does."""
         path = path_of(target)
+        found: dict[str, Ids] = {}
         for key, part in zip(value.keys, value.values, strict=True):
             word = None if key is None else key_of(key)
             if path is not None and word is not None:
@@ -238,8 +239,9 @@ class Evaluator(Parts):
                 if number in self.state.things:
                     ids = frozenset((number,))
                 if ids is not UNKNOWN:
-                    self.state.names[f"{path}[{word!r}]"] = ids
-                    self.state.dotted = True
+                    found[f"{path}[{word!r}]"] = ids
+        self.state.names.update(found)
+        self.state.paths |= found.keys()
 
     def _value(self, value: ast.expr) -> Ids:
         ids = self.eval(value)

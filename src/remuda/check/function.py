@@ -7,6 +7,7 @@ long as anything at their beginnings changes; it only ever grows, so that comes 
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final
 
@@ -58,24 +59,30 @@ class Walk(Outside):
         if not isinstance(node, ast.Module):
             self._parameters(node)
         order = {block: position for position, block in enumerate(flow.blocks)}
+        ends = _ends(flow.blocks, order)
         begins: dict[Block, State] = {flow.entry: self.state}
-        visits: dict[Block, int] = {}
-        waiting = {order[flow.entry]}
+        visits = [0] * len(order)
+        waiting = [order[flow.entry]]
         while waiting:
-            position = min(waiting)
-            waiting.remove(position)
-            block = flow.blocks[position]
-            visits[block] = visits.get(block, 0) + 1
-            if visits[block] > _MOST_VISITS:
+            # The first one; but the rest of a loop before its beginning is come back to.
+            index = 0
+            while index + 1 < len(waiting) and waiting[index + 1] <= ends[waiting[index]]:
+                index += 1
+            position = waiting.pop(index)
+            visits[position] += 1
+            if visits[position] > _MOST_VISITS:
                 continue
+            block = flow.blocks[position]
             self.state = begins[block].copy()
             for target, state in self._block(block):
                 known = begins.get(target)
                 if known is None:
                     begins[target] = state.copy()
-                    waiting.add(order[target])
-                elif known.join(state):
-                    waiting.add(order[target])
+                elif not known.join(state):
+                    continue
+                place = bisect_left(waiting, order[target])
+                if waiting[place : place + 1] != [order[target]]:
+                    waiting.insert(place, order[target])
         self.thrown = begins.get(flow.failure)
         return begins.get(flow.exit)
 
@@ -309,6 +316,15 @@ class Walk(Outside):
 
     def _nothing(self, node: ast.AST) -> None:
         pass
+
+
+def _ends(blocks: list[Block], order: dict[Block, int]) -> list[int]:
+    """Of each block, the last one that leads back to it, or its own position."""
+    ends = list(range(len(blocks)))
+    for position, block in enumerate(blocks):
+        for target in block.next:
+            ends[order[target]] = max(ends[order[target]], position)
+    return ends
 
 
 def _joined(known: State | None, more: State) -> State:

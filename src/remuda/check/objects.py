@@ -131,6 +131,7 @@ class Objects:
         self.expected: frozenset[str] = frozenset()
         self.volatile = scope.shared() if module.rebinds else frozenset[str]()
         self._numbers: dict[object, int] = {}
+        self._parts: set[int] = set()
 
     def report(
         self, code: str, node: ast.expr | ast.stmt, message: str, related: Site | None = None
@@ -148,6 +149,8 @@ class Objects:
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = 2 * len(self._numbers) + 2
+        if thing.part_of:
+            self._parts |= {number, number + 1}
         return self.state.add(number, thing)
 
     def things(self, ids: Ids) -> list[tuple[int, Thing]]:
@@ -275,8 +278,9 @@ class Objects:
             if one in direct or inner.mutable or inner.cap == "iso":
                 marked.add(one)
             left += inner.holds
-        for one, inner in list(self.state.things.items()):
-            if one in marked or (content and inner.part_of & marked):
+        for one in sorted(marked | self._parts):
+            inner = self.state.things.get(one)
+            if inner is not None and (one in marked or (content and inner.part_of & marked)):
                 self.state.update(
                     one,
                     inner._replace(
@@ -417,10 +421,8 @@ class Objects:
     def others_ran(self) -> None:
         """Code from elsewhere was called, or waited for: names that it may bind lead to something unknown."""
         for name in self.volatile:
-            if name in self.state.names:
-                self.state.forget_parts(name)
-                del self.state.names[name]
-                self.state.changes += 1
+            self.state.forget_parts(name)
+        self.state.forget(self.volatile)
 
     # Mutation
 

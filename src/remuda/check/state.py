@@ -8,6 +8,7 @@ with that of the turn before. If even that is taken, its names lose it: nothing 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
@@ -105,19 +106,28 @@ class State:
             unknown.
         things: The objects, by number.
         changes: Counts what was done to it.
-        dotted: Whether any of the names is a path.
+        paths: Those of the names that are paths.
         marked: Whether anything has happened to an object that must not be forgotten, or mixed up.
+        collected: How much was done to it when it was last collected.
     """
 
     names: dict[str, Ids]
     things: dict[int, Thing]
     changes: int = 0
-    dotted: bool = False
+    paths: frozenset[str] = frozenset()
     marked: bool = False
+    collected: int = -1
 
     def copy(self) -> State:
         """Another one with the same content."""
-        return State(dict(self.names), dict(self.things), self.changes, self.dotted, self.marked)
+        return State(
+            self.names.copy(),
+            self.things.copy(),
+            self.changes,
+            self.paths,
+            self.marked,
+            self.collected,
+        )
 
     def join(self, other: State) -> bool:
         """Adds what is known on another path.
@@ -125,8 +135,19 @@ class State:
         Returns:
             Whether anything has changed.
         """
+        # Most often there is nothing new, and to compare them is cheap.
+        changed = self.names != other.names and self._join_names(other.names)
+        if self.things != other.things and self._join_things(other.things):
+            changed = True
+        self.paths |= other.paths
+        self.marked = self.marked or other.marked
+        if changed:
+            self.changes += 1
+        return changed
+
+    def _join_names(self, others: dict[str, Ids]) -> bool:
         changed = False
-        names, others = self.names, other.names
+        names = self.names
         for name, more in others.items():
             ids = names.get(name)
             if ids is more:
@@ -142,10 +163,12 @@ class State:
                 if name not in others and not ids >= UNKNOWN:
                     names[name] = ids | UNKNOWN
                     changed = True
-        self.dotted = self.dotted or other.dotted
-        self.marked = self.marked or other.marked
+        return changed
+
+    def _join_things(self, others: dict[int, Thing]) -> bool:
+        changed = False
         things = self.things
-        for number, thing in other.things.items():
+        for number, thing in others.items():
             mine = things.get(number)
             if mine is None:
                 things[number] = thing
@@ -155,8 +178,6 @@ class State:
                 if both != mine:
                     things[number] = both
                     changed = True
-        if changed:
-            self.changes += 1
         return changed
 
     def collect(self) -> None:
@@ -165,7 +186,7 @@ class State:
         On a path on which a name was given a new object, what happened to the old one must not be taken for something
         that happened to what the name leads to on another path.
         """
-        if not self.marked:
+        if not self.marked or self.collected == self.changes:
             return
         reached: set[int] = set()
         left: list[int] = []
@@ -180,40 +201,43 @@ class State:
         if len(reached) != len(things):
             self.things = {number: thing for number, thing in things.items() if number in reached}
             self.changes += 1
+        self.collected = self.changes
 
     def bind(self, path: str, ids: Ids) -> None:
         """A name now leads to these objects; what was reached through it is forgotten."""
         self.changes += 1
-        if self.dotted:
+        if self.paths:
             self.forget_parts(path)
-        self.dotted = self.dotted or "." in path or "[" in path
+        if "." in path or "[" in path:
+            self.paths |= {path}
         self.names[path] = ids
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """What these lead to is no longer known."""
+        for path in paths:
+            if self.names.pop(path, None) is not None:
+                self.changes += 1
 
     def forget_parts(self, path: str) -> None:
         """Forgets what `path.x` and `path[x]` lead to, for every x."""
-        if not self.dotted:
-            return
         prefixes = (path + ".", path + "[")
-        stale = [name for name in self.names if name.startswith(prefixes)]
-        for name in stale:
-            del self.names[name]
-            self.changes += 1
+        stale = {one for one in self.paths if one.startswith(prefixes)} if self.paths else None
+        if stale:
+            self.forget(stale)
+            self.paths -= stale
 
     def forget_parts_of(self, ids: Ids, but: str | None = None) -> None:
         """Forgets what is reached through any name of these objects, but one: they may have been given other parts."""
         known = ids - UNKNOWN
-        if not self.dotted or not known:
-            return
-        for name in [name for name, others in self.names.items() if others & known]:
-            if name != but:
-                self.forget_parts(name)
+        if self.paths and known:
+            for name in [name for name, others in self.names.items() if others & known]:
+                if name != but:
+                    self.forget_parts(name)
 
     def forget_all_parts(self) -> None:
         """Forgets what is reached through any name."""
-        if self.dotted:
-            self.names = {n: ids for n, ids in self.names.items() if "." not in n and "[" not in n}
-            self.dotted = False
-            self.changes += 1
+        self.forget(self.paths)
+        self.paths = frozenset()
 
     def update(self, number: int, thing: Thing) -> None:
         """Something has happened to an object."""
