@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -86,6 +86,7 @@ class Block:
         escapes: Where exceptions lead that are raised in it.
         expected: The codes of what the program does on purpose here.
         enters: Whether it is the first of a `try`: there, an exception is always possible.
+        position: Its place among the blocks of the graph.
     """
 
     escapes: tuple[Escape, ...]
@@ -93,13 +94,28 @@ class Block:
     steps: list[Step] = field(default_factory=list)
     next: list[Block] = field(default_factory=list)
     enters: bool = False
+    position: int = 0
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes in one, and itself: faster than `ast.walk`."""
+    left = [node]
+    while left:
+        node = left.pop()
+        yield node
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                left += [one for one in value if isinstance(one, ast.AST)]
+            elif isinstance(value, ast.AST) and value._fields:
+                left.append(value)
 
 
 def is_quiet(node: ast.AST, name_of: Callable[[ast.expr], str | None]) -> bool:
     """Whether a statement, for all that is sensible, raises nothing: `x = iso([])`, `count += 1`, `return`."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return not node.decorator_list
-    for part in ast.walk(node):
+    for part in _walk(node):
         if isinstance(part, ast.Call):
             name = name_of(part.func) or ""
             if name not in _QUIET:
@@ -136,7 +152,7 @@ def sends(operation: Operation, node: ast.AST) -> bool:
 def has_send(parts: Sequence[ast.AST]) -> bool:
     """Whether anything in these sends."""
     for part in parts:
-        for node in ast.walk(part):
+        for node in _walk(part):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
                 if name in _SENDS:

@@ -242,14 +242,15 @@ class Calls(Messages):
         return UNKNOWN if thing == Thing() else self.make(id(node), thing)
 
     def _plain(self, node: ast.Call, name: str | None) -> Ids:
-        target = self.eval(node.func)
+        builtin = name is not None and is_builtin(name)
+        target = UNKNOWN if builtin else self.eval(node.func)
         found = self._arguments(node)
         if name in _CHANGERS and found:
             self.mutate(node, node.args[0], found[0][1])
         functions = [
             thing.function for _, thing in self.things(target) if thing.function is not None
         ]
-        if name is None or not is_builtin(name):
+        if not builtin:
             self._others(node, name, found, functions)
         for function in functions:
             self._apply(node, function, found, skip=0)

@@ -267,7 +267,7 @@ class Evaluator(Parts):
         """A new object that is made of others."""
         found: list[tuple[ast.expr, Ids]] = []
         for part in parts:
-            ids = self.eval(part)
+            ids = UNKNOWN if isinstance(part, ast.Constant) else self.eval(part)
             if ids is not UNKNOWN:
                 found.append((part, ids))
         if not found:
@@ -404,9 +404,10 @@ class Evaluator(Parts):
             for test in generator.ifs:
                 self.eval(test)
             found |= self._turns(inner, results)
+            same = not self.moving and before.lasts_in(self.state)
             changed = before.join(self.state)
             self.state = before
-            if not changed:
+            if same or not changed:
                 break
         return found
 

@@ -15,8 +15,7 @@ evaluator.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -109,15 +108,19 @@ class Flow:
         self._go(self.exit)
         self._shorten()
         self.blocks += [self.exit, self.failure]
+        for position, block in enumerate(self.blocks):
+            block.position = position
 
     def _shorten(self) -> None:
         """Leads past blocks in which nothing is done."""
+        shorter: dict[tuple[Escape, ...], tuple[Escape, ...]] = {(): ()}
         for block in self.blocks:
-            block.next = list(dict.fromkeys(_beyond(target) for target in block.next))
-            if block.escapes:
-                block.escapes = tuple(
-                    escape._replace(target=_beyond(escape.target)) for escape in block.escapes
+            block.next = list(dict.fromkeys([_beyond(target) for target in block.next]))
+            if block.escapes not in shorter:
+                shorter[block.escapes] = tuple(
+                    [escape._replace(target=_beyond(escape.target)) for escape in block.escapes]
                 )
+            block.escapes = shorter[block.escapes]
 
     def _block(self, *before: Block | None) -> Block:
         block = Block(self._escapes, self._expected)
@@ -317,15 +320,6 @@ class Flow:
 
     # Exceptions
 
-    @contextmanager
-    def _under(
-        self, escapes: tuple[Escape, ...], expected: frozenset[str] = frozenset()
-    ) -> Iterator[None]:
-        kept = self._escapes, self._expected
-        self._escapes, self._expected = escapes, self._expected | expected
-        yield
-        self._escapes, self._expected = kept
-
     def _outer(self, escapes: list[Escape]) -> tuple[Escape, ...]:
         """These, and those around them that something gets to in spite of these."""
         if any(escape.catches_all for escape in escapes):
@@ -373,10 +367,12 @@ class Flow:
             taken = names if handler.type is not None else _CATCH_ALL
             entries.append(self._escape(taken, statement.body))
             expected.update(*(_EXPECTED.get(name, ()) for name in names & {"MovedError"}))
-        with self._under(self._outer(entries), frozenset(expected)):
-            self._at = body = self._block(self._at)
-            body.enters = True
-            self._body(statement.body)
+        kept = self._escapes, self._expected
+        self._escapes, self._expected = self._outer(entries), self._expected | expected
+        self._at = body = self._block(self._at)
+        body.enters = True
+        self._body(statement.body)
+        self._escapes, self._expected = kept
         if self._at is not None:
             self._at = self._block(self._at)
         self._body(statement.orelse)
@@ -466,9 +462,9 @@ class Flow:
 
 def _beyond(block: Block) -> Block:
     """The first block from here on in which something is done, or from which there is a choice."""
-    seen = set()
-    while not (block.steps or block.enters) and len(block.next) == 1 and block not in seen:
-        seen.add(block)
+    seen: list[Block] = []
+    while not block.steps and len(block.next) == 1 and not block.enters and block not in seen:
+        seen.append(block)
         block = block.next[0]
     return block
 

@@ -55,14 +55,13 @@ class Walk(Outside):
             assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module)
             body = node.body
         # Only of a function that is looked at for its effects is it asked what has happened when it fails.
-        flow = Flow(body, lambda name: self._name_of(name), fails=self.reports is None)
+        flow = Flow(body, self._name_of, fails=self.reports is None)
         if not isinstance(node, ast.Module):
             self._parameters(node)
-        order = {block: position for position, block in enumerate(flow.blocks)}
-        ends = _ends(flow.blocks, order)
+        ends = _ends(flow.blocks)
         begins: dict[Block, State] = {flow.entry: self.state}
-        visits = [0] * len(order)
-        waiting = [order[flow.entry]]
+        visits = [0] * len(ends)
+        waiting = [0]
         while waiting:
             # The first one; but the rest of a loop before its beginning is come back to.
             index = 0
@@ -77,12 +76,13 @@ class Walk(Outside):
             for target, state in self._block(block):
                 known = begins.get(target)
                 if known is None:
-                    begins[target] = state.copy()
+                    last = state is self.state and target is block.next[-1]
+                    begins[target] = state if last else state.copy()
                 elif not known.join(state):
                     continue
-                place = bisect_left(waiting, order[target])
-                if waiting[place : place + 1] != [order[target]]:
-                    waiting.insert(place, order[target])
+                place = bisect_left(waiting, target.position)
+                if place == len(waiting) or waiting[place] != target.position:
+                    waiting.insert(place, target.position)
         self.thrown = begins.get(flow.failure)
         return begins.get(flow.exit)
 
@@ -136,12 +136,11 @@ class Walk(Outside):
         Returns:
             The blocks that may come next, each with what is then known.
         """
-        found: list[tuple[Block, State]] = []
         self.expected = block.expected
         escapes = block.escapes
-        raised = self.state.copy() if block.enters and escapes else None
-        refused: State | None = None
-        within: State | None = None
+        raised = [self.state.copy()] if block.enters and escapes else []
+        refused: list[State] = []
+        within: list[State] = []
         before = self.state
         seen = -1
         for step in block.steps:
@@ -150,7 +149,7 @@ class Walk(Outside):
                 seen = self.state.changes
                 before = self.state.copy()
                 before.collect()
-                raised = _joined(raised, before)
+                raised.append(before)
             self.late, self.late_within = [], []
             self.moving = False
             self.lines = step.lines
@@ -158,21 +157,19 @@ class Walk(Outside):
             _STEPS[step.operation](self, step)
             if step.raises:
                 if self.moving or step.sends:
-                    refused = _joined(refused, before)
-                for state in self.late:
-                    state.collect()
-                    raised = _joined(raised, state)
-                for state in self.late_within:
-                    state.collect()
-                    within = _joined(within, state)
+                    refused.append(before)
+                raised += self.late
+                within += self.late_within
         self.state.collect()
+        found: list[tuple[Block, State]] = []
+        for state in (*raised, *within) if escapes else ():
+            state.collect()
         for escape in escapes:
             thrown = refused if escape.sends_only else raised
-            if thrown is not None:
-                found.append((escape.target, thrown))
-            if within is not None and not escape.refusal:
-                found.append((escape.target, within))
-        found.extend((target, self.state) for target in block.next)
+            found += [(escape.target, state) for state in thrown]
+            if not escape.refusal:
+                found += [(escape.target, state) for state in within]
+        found += [(target, self.state) for target in block.next]
         return found
 
     def _do(self, step: Step) -> None:
@@ -318,20 +315,14 @@ class Walk(Outside):
         pass
 
 
-def _ends(blocks: list[Block], order: dict[Block, int]) -> list[int]:
-    """Of each block, the last one that leads back to it, or its own position."""
+def _ends(blocks: list[Block]) -> list[int]:
+    """Of each block, the position of the last one that leads back to it; else its own."""
     ends = list(range(len(blocks)))
-    for position, block in enumerate(blocks):
+    for block in blocks:
         for target in block.next:
-            ends[order[target]] = max(ends[order[target]], position)
+            if target.position < block.position:
+                ends[target.position] = block.position
     return ends
-
-
-def _joined(known: State | None, more: State) -> State:
-    if known is None:
-        return more.copy()
-    known.join(more)
-    return known
 
 
 def check_module(module: Module) -> Reports:

@@ -166,9 +166,9 @@ class Module(Classes):
             for child_name in node._fields:
                 value = getattr(node, child_name, None)
                 if isinstance(value, list):
-                    stack.extend(
+                    stack += [
                         (child, scope) for child in reversed(value) if isinstance(child, ast.AST)
-                    )
+                    ]
                 elif isinstance(value, ast.AST) and value._fields:
                     stack.append((value, scope))
         for scope in self.scopes.values():

@@ -132,6 +132,7 @@ class Objects:
         self.volatile = scope.shared() if module.rebinds else frozenset[str]()
         self._numbers: dict[object, int] = {}
         self._parts: set[int] = set()
+        self._isos = False
 
     def report(
         self, code: str, node: ast.expr | ast.stmt, message: str, related: Site | None = None
@@ -151,17 +152,25 @@ class Objects:
             number = self._numbers[key] = 2 * len(self._numbers) + 2
         if thing.part_of:
             self._parts |= {number, number + 1}
+        if thing.cap == "iso":
+            self._isos = True
         return self.state.add(number, thing)
 
     def things(self, ids: Ids) -> list[tuple[int, Thing]]:
         """The known ones among some objects."""
         known = self.state.things
+        if len(ids) == 1:
+            (number,) = ids
+            return [(number, known[number])] if number in known else []
         return [(number, known[number]) for number in sorted(ids) if number in known]
 
     def certain(self, ids: Ids) -> list[Thing]:
         """The objects, if all of them are known; else none."""
         known = self.state.things
-        if not ids or any(number not in known for number in ids):
+        if len(ids) == 1:
+            (number,) = ids
+            return [known[number]] if number in known else []
+        if any(number not in known for number in ids):
             return []
         return [known[number] for number in sorted(ids)]
 
@@ -281,14 +290,11 @@ class Objects:
         for one in sorted(marked | self._parts):
             inner = self.state.things.get(one)
             if inner is not None and (one in marked or (content and inner.part_of & marked)):
-                self.state.update(
-                    one,
-                    inner._replace(
-                        moved=inner.moved | {site},
-                        itself=inner.itself or one in marked,
-                        surely=inner.surely or surely,
-                    ),
-                )
+                moved = inner.moved | {site}
+                itself, certain = inner.itself or one in marked, inner.surely or surely
+                if (moved, itself, certain) != (inner.moved, inner.itself, inner.surely):
+                    now = inner._replace(moved=moved, itself=itself, surely=certain)
+                    self.state.update(one, now)
 
     def consume(self, node: ast.Call, ids: Ids, verb: str, cap: str) -> Ids:
         """Empties the handle; what was in it is in a new one."""
@@ -343,6 +349,8 @@ class Objects:
 
     def second_way(self, parts: Sequence[tuple[ast.expr, Ids]]) -> Site | None:
         """The part through which an iso, or its content, comes into a message a second time."""
+        if not self._isos:
+            return None
         seen: set[int] = set()
         for node, ids in parts:
             if len(ids) != 1:

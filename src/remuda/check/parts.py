@@ -8,7 +8,7 @@ from typing import Final
 from remuda.check.finding import Site
 from remuda.check.objects import Objects
 from remuda.check.state import NOWHERE, UNKNOWN, Ids, Thing
-from remuda.check.types import ANY, Type, item
+from remuda.check.types import ANY, IMMUTABLE, Type, item
 
 __all__ = ["Parts", "of_type"]
 
@@ -143,7 +143,10 @@ class Parts(Objects):
 
     def hold(self, base: Ids, ids: Ids) -> None:
         """The one object now leads to the other."""
-        known = frozenset(number for number in ids if number in self.state.things)
+        # Numbers and texts don't matter, and to follow them would be one turn more of each loop.
+        known = frozenset(
+            [number for number, thing in self.things(ids) if thing.type.name not in IMMUTABLE]
+        )
         if known:
             for number, thing in self.things(base):
                 if not known <= thing.holds and not thing.immutable:

@@ -108,7 +108,7 @@ class State:
         changes: Counts what was done to it.
         paths: Those of the names that are paths.
         marked: Whether anything has happened to an object that must not be forgotten, or mixed up.
-        collected: How much was done to it when it was last collected.
+        loose: Whether a name has let go of an object since it was last collected.
     """
 
     names: dict[str, Ids]
@@ -116,7 +116,7 @@ class State:
     changes: int = 0
     paths: frozenset[str] = frozenset()
     marked: bool = False
-    collected: int = -1
+    loose: bool = False
 
     def copy(self) -> State:
         """Another one with the same content."""
@@ -126,7 +126,7 @@ class State:
             self.changes,
             self.paths,
             self.marked,
-            self.collected,
+            self.loose,
         )
 
     def join(self, other: State) -> bool:
@@ -141,6 +141,7 @@ class State:
             changed = True
         self.paths |= other.paths
         self.marked = self.marked or other.marked
+        self.loose = self.loose or other.loose
         if changed:
             self.changes += 1
         return changed
@@ -173,12 +174,19 @@ class State:
             if mine is None:
                 things[number] = thing
                 changed = True
-            elif mine is not thing and mine != thing:
+            elif mine is not thing:
                 both = mine.merged(thing)
                 if both != mine:
                     things[number] = both
                     changed = True
         return changed
+
+    def lasts_in(self, later: State) -> bool:
+        """Whether all that is known here is still so there."""
+        return (
+            self.names.items() <= later.names.items()
+            and self.things.items() <= later.things.items()
+        )
 
     def collect(self) -> None:
         """Forgets the objects that no name leads to any more.
@@ -186,7 +194,7 @@ class State:
         On a path on which a name was given a new object, what happened to the old one must not be taken for something
         that happened to what the name leads to on another path.
         """
-        if not self.marked or self.collected == self.changes:
+        if not self.marked or not self.loose:
             return
         reached: set[int] = set()
         left: list[int] = []
@@ -201,7 +209,7 @@ class State:
         if len(reached) != len(things):
             self.things = {number: thing for number, thing in things.items() if number in reached}
             self.changes += 1
-        self.collected = self.changes
+        self.loose = False
 
     def bind(self, path: str, ids: Ids) -> None:
         """A name now leads to these objects; what was reached through it is forgotten."""
@@ -210,6 +218,7 @@ class State:
             self.forget_parts(path)
         if "." in path or "[" in path:
             self.paths |= {path}
+        self.loose = self.loose or path in self.names
         self.names[path] = ids
 
     def forget(self, paths: Iterable[str]) -> None:
@@ -217,6 +226,7 @@ class State:
         for path in paths:
             if self.names.pop(path, None) is not None:
                 self.changes += 1
+                self.loose = True
 
     def forget_parts(self, path: str) -> None:
         """Forgets what `path.x` and `path[x]` lead to, for every x."""
@@ -247,9 +257,11 @@ class State:
 
     def add(self, number: int, thing: Thing) -> Ids:
         """A new object, made where object `number` is always made; `number` is even."""
-        self.changes += 1
         if number in self.things:
+            if thing.immutable and self.things[number] == thing:
+                return frozenset((number,))  # which of them it is doesn't matter
             self._age(number)
+        self.changes += 1
         self.things[number] = thing
         return frozenset((number,))
 
