@@ -74,30 +74,26 @@ class Calls(Messages):
 
     def attribute(self, class_name: str, attribute: str) -> Thing:
         """What an attribute of a class of the file leads to, by its annotation or all that it is given."""
-        known = self.module.classes.get(class_name)
-        seen = set()
-        while known is not None and known.node.name not in seen:
-            seen.add(known.node.name)
-            annotation = known.scope.annotations.get(attribute)
-            if annotation is not None:
-                return of_type(parse(annotation, self.module))
-            given = [value for name, value in self._given(known) if name == attribute]
-            found = {self._given_thing(value) for value in given}
-            if found:
-                return found.pop() if len(found) == 1 else Thing()
-            parents = [base.id for base in known.node.bases if isinstance(base, ast.Name)]
-            known = next(
-                (self.module.classes[p] for p in parents if p in self.module.classes), None
-            )
+        for known in self.module.line(class_name):
+            if known.given is None:
+                known.given = self._all_given(known)
+            thing = known.given.get(attribute)
+            if thing is not None:
+                return thing
         return Thing()
 
-    def _given(self, known: Class) -> list[tuple[str, ast.expr | None]]:
-        """The attributes of `self` that the methods of a class give values to, and what tells the values' types."""
-        if known.given is None:
-            known.given = [
-                pair for method in known.methods.values() for pair in _self_values(method)
-            ]
-        return known.given
+    def _all_given(self, known: Class) -> dict[str, Thing]:
+        """What the attributes of a class lead to: by annotations in it, or else what its methods give to `self`."""
+        given: dict[str, set[Thing]] = {}
+        for method in known.methods.values():
+            for name, value in _self_values(method):
+                given.setdefault(name, set()).add(self._given_thing(value))
+        found = {
+            name: things.pop() if len(things) == 1 else Thing() for name, things in given.items()
+        }
+        for name, annotation in known.scope.annotations.items():
+            found[name] = of_type(parse(annotation, self.module))
+        return found
 
     def _given_thing(self, value: ast.expr | None) -> Thing:
         if not isinstance(value, ast.Call):

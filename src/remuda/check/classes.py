@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remuda.check.scopes import Method, Scope
+from remuda.check.state import Thing
 from remuda.check.types import is_builtin
 
 __all__ = ["Class", "Classes"]
@@ -20,13 +21,13 @@ class Class:
     """A class of the file, at its top level.
 
     Attributes:
-        given: What its methods give to the attributes of `self`, once that is known.
+        given: What its attributes lead to, once that was asked for.
     """
 
     node: ast.ClassDef
     scope: Scope
     methods: dict[str, Method] = field(default_factory=dict)
-    given: list[tuple[str, ast.expr | None]] | None = None
+    given: dict[str, Thing] | None = None
 
 
 class Classes:
@@ -87,7 +88,7 @@ class Classes:
 
     def method(self, class_name: str, name: str) -> Method | None:
         """What `self.name()` calls in a class of the file; None if it isn't certain: a class below may have another."""
-        above = self._line(class_name)
+        above = self.line(class_name)
         found = next((one.methods[name] for one in above if name in one.methods), None)
         plain = found is not None and all(
             (self.qualified(decorator, self.scope) or "").endswith(".override")
@@ -104,24 +105,25 @@ class Classes:
                 for base in one.node.bases:
                     if isinstance(base, ast.Name):
                         self._children.setdefault(base.id, []).append(one)
-        found: list[Class] = []
+        found: dict[str, Class] = {}
         left = [name]
-        while left:
-            new = [one for one in self._children.get(left.pop(), ()) if one not in found]
-            found += new
-            left += [one.node.name for one in new]
-        return found
+        for above in left:
+            for one in self._children.get(above, ()):
+                if one.node.name not in found:
+                    found[one.node.name] = one
+                    left.append(one.node.name)
+        return list(found.values())
 
-    def _line(self, name: str) -> list[Class]:
+    def line(self, name: str) -> list[Class]:
         """A class and those of the file that it derives from, the nearest first."""
-        line: list[Class] = []
+        line: dict[str, Class] = {}
         left = [name]
-        while left:
-            known = self.classes.get(left.pop(0))
-            if known is not None and known not in line:
-                line.append(known)
+        for one in left:
+            known = self.classes.get(one)
+            if known is not None and one not in line:
+                line[one] = known
                 left += [base.id for base in known.node.bases if isinstance(base, ast.Name)]
-        return line
+        return list(line.values())
 
     def frozen(self, name: str) -> bool | None:
         """Whether a class is a frozen dataclass, or a NamedTuple, that keeps what it is given.
