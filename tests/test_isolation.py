@@ -5,9 +5,12 @@ from __future__ import annotations
 import array
 import asyncio
 import collections
+import ctypes
 import dataclasses
+import datetime
 import gc
 import hashlib
+import random
 import sys
 import threading
 import types
@@ -224,6 +227,96 @@ def test_what_can_not_be_told_is_said(make: Callable[[], Any], why: str) -> None
     """Types written in C that own what they don't show, and what runs."""
     with pytest.raises(remuda.NotIsolated, match=why):
         prove_isolated([make()])
+
+
+class Array(np.ndarray[Any, Any]):
+    """An array, and attributes."""
+
+
+class Zone(datetime.tzinfo):
+    """A time zone that can be changed."""
+
+    def __init__(self) -> None:
+        self.changes = [1]
+
+    def utcoffset(self, _moment: datetime.datetime | None) -> datetime.timedelta:
+        return datetime.timedelta()
+
+    dst = utcoffset
+
+    def tzname(self, _moment: datetime.datetime | None) -> str:
+        return "zone"
+
+
+class Moment(datetime.datetime):
+    """A moment with attributes."""
+
+
+ZONE = Zone()
+ARRAY = np.zeros((2, 2))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ARRAY.view(Array),
+        lambda: ARRAY.view(np.matrix),
+        lambda: np.ma.masked_array(ARRAY, copy=False),
+        lambda: np.zeros(1, [("a", int)]).view(np.recarray)[0],
+        lambda: np.array([ZONE]).view(Array),
+        lambda: datetime.datetime(1970, 1, 1, tzinfo=ZONE),
+        lambda: datetime.time(tzinfo=ZONE),
+        lambda: Moment(1970, 1, 1, tzinfo=ZONE),
+        lambda: weakref.ref(ZONE),
+        lambda: weakref.proxy(ZONE),
+        lambda: weakref.WeakSet([ZONE]),
+        lambda: weakref.WeakValueDictionary({1: ZONE}),
+    ],
+)
+def test_what_a_type_hides_is_looked_for(make: Callable[[], Any]) -> None:
+    """What an object leads to counts, also where the collector isn't shown it: memory, zones, weak references."""
+    with pytest.raises(remuda.NotIsolated):
+        prove_isolated([make()])
+
+
+NOW = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: NOW,
+        lambda: Moment(1970, 1, 1, tzinfo=datetime.UTC),
+        lambda: datetime.datetime(1970, 1, 1, tzinfo=Zone()),
+        lambda: np.ndarray.__new__(Array, (2,)),
+        random.Random,
+        lambda: Sub([bytearray(1)]),
+        lambda: [weakref.ref(Instance, print), weakref.ref(sys, print)],
+        lambda: ctypes.py_object([1]),
+    ],
+)
+def test_what_hides_nothing_is_isolated(make: Callable[[], Any]) -> None:
+    """A moment of a zone that never changes is shared by nature, and so is what a weak reference to a class has."""
+    prove_isolated([make()])
+
+
+def keep(part: Any) -> Any:
+    return part, (yield)
+
+
+def begun(part: Any) -> Any:
+    made = keep(part)
+    next(made)
+    return made
+
+
+@counts_all
+def test_a_generator_may_only_borrow() -> None:
+    """What is a variable of a suspended generator, and lies on its stack, too, may be known to somebody else."""
+    mine = [1]
+    with pytest.raises(remuda.NotIsolated):
+        prove_isolated([begun(mine)])
+    prove_isolated([begun([1])])
 
 
 def test_a_deep_graph_is_walked() -> None:

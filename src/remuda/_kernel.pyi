@@ -1533,7 +1533,7 @@ def prove_isolated(value: object, /) -> None:
         NotIsolated: Something else refers to a part of it: the error has the `path` to that part, and the
             `holder`, where it was found. Or it can't be told: an object of a type that the garbage
             collector can't look into, an array that is a part of another, a generator that runs, or a
-            weak reference from outside that could bring a part back.
+            weak reference that leads out, or in from outside, which could bring a part back.
 
     Examples:
         >>> import remuda

@@ -6,7 +6,7 @@
 use std::ffi::{c_int, c_void};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyTuple, PyTzInfoAccess};
+use pyo3::types::{PyDateTime, PyString, PyTuple, PyTzInfoAccess};
 use pyo3::{ffi, intern};
 
 use crate::agent::AgentRef;
@@ -37,12 +37,18 @@ pub unsafe fn is_plain_object(object: *mut ffi::PyObject) -> bool {
     }
 }
 
+/// What is in the name of a function that was made within another one. To be made before no other thread may run: who
+/// makes it waits for whoever is about to.
+pub fn mark_of_nested(py: Python<'_>) -> &Bound<'_, PyString> {
+    intern!(py, "<locals>")
+}
+
 /// Whether a function has caught variables of the one around it, or was made within another one, as its name tells.
 ///
 /// # Safety
 /// A living function.
 pub unsafe fn is_nested(py: Python<'_>, function: *mut ffi::PyObject) -> bool {
-    let locals = intern!(py, "<locals>").as_ptr();
+    let locals = mark_of_nested(py).as_ptr();
     let function = function.cast::<ffi::PyFunctionObject>();
     // SAFETY: the contract; to search in a string runs no Python.
     unsafe {

@@ -6,7 +6,7 @@
 //!
 //! Nothing here runs Python. The caller sees to it that nobody changes the objects meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{c_int, c_void};
 use std::hash::BuildHasherDefault;
 
@@ -31,8 +31,10 @@ pub enum Kind {
     Function,
     /// A bound method of something in C.
     Builtin,
-    /// Owns what the collector doesn't see: looked at afterwards.
-    Array,
+    /// Owns what the collector doesn't see, such as an array's memory: looked at afterwards.
+    Hiding,
+    /// A weak reference leads to what the collector doesn't see: looked at afterwards.
+    Weak,
     /// May run, and then it has references that nobody sees: looked at afterwards.
     Generator,
     Frame,
@@ -45,7 +47,14 @@ pub struct Traits {
     pub kind: Kind,
     /// Its objects own all that they show to the collector, a reference for each time.
     pub owns: bool,
+    /// What its objects own beside: the collector isn't shown the time zone of a moment.
+    pub zone: Option<ZoneOf>,
 }
+
+const NOTHING: Traits = Traits { kind: Kind::Shared, owns: false, zone: None };
+
+/// Gets a moment's time zone, borrowed. Runs no Python.
+pub type ZoneOf = unsafe fn(*mut ffi::PyObject) -> *mut ffi::PyObject;
 
 pub struct Node {
     pub object: *mut ffi::PyObject,
@@ -72,6 +81,8 @@ pub struct Graph {
     holders: Vec<(u32, u32)>,
     /// Which are mutable, or lead to something that is.
     matters: Vec<bool>,
+    /// Those that a generator has shown again: from 3.14 on its stack may only borrow what its variables own.
+    shown_again: Vec<u32>,
     pub unknown: Vec<*mut ffi::PyTypeObject>,
 }
 
@@ -95,6 +106,8 @@ struct Walk<'a, 'py> {
     object: *mut ffi::PyObject,
     class: *mut ffi::PyTypeObject,
     by: Traits,
+    /// What was met, if these are the parts of a generator.
+    shown: Vec<u32>,
 }
 
 extern "C" fn meet(part: *mut ffi::PyObject, walk: *mut c_void) -> c_int {
@@ -113,14 +126,18 @@ impl Walk<'_, '_> {
         // SAFETY: a living object, and its own type's function; it calls `meet`, which does what it may.
         unsafe {
             let class = ffi::Py_TYPE(object);
-            let traverse = (*class).tp_traverse.filter(|_| ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC) != 0);
-            let Some(traverse) = traverse else { return };
             if class != self.class {
                 self.class = class;
-                self.by.owns = self.traits.get(&(class as usize)).is_some_and(|traits| traits.owns);
+                self.by = self.traits.get(&(class as usize)).copied().unwrap_or(NOTHING);
             }
             self.by.kind = kind;
             self.object = object;
+            self.shown.clear();
+            if let Some(zone_of) = self.by.zone {
+                self.meet(zone_of(object));
+            }
+            let traverse = (*class).tp_traverse.filter(|_| ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC) != 0);
+            let Some(traverse) = traverse else { return };
             traverse(object, meet, std::ptr::from_mut(self).cast());
         }
     }
@@ -142,6 +159,15 @@ impl Walk<'_, '_> {
             // If there is one reference to it, this is the one, and nobody will meet it again.
             let only = self.by.owns && ffi::Py_REFCNT(part) == 1;
             let known = if only { None } else { self.graph.places.get(&(part as usize)).copied() };
+            let by_generator = cfg!(Py_3_14) && self.by.kind == Kind::Generator;
+            if by_generator {
+                let place = known.unwrap_or(self.graph.nodes.len() as u32);
+                if self.shown.contains(&place) {
+                    self.graph.shown_again.push(place);
+                    return;
+                }
+                self.shown.push(place);
+            }
             match known {
                 None => self.add(part, kind, only),
                 Some(place) => {
@@ -169,7 +195,7 @@ impl Walk<'_, '_> {
             graph.in_doubt.push(place);
         }
         // SAFETY: the caller's contract.
-        if matches!(kind, Kind::Array | Kind::Generator) || unsafe { has_weak_references(object) } {
+        if matches!(kind, Kind::Hiding | Kind::Weak | Kind::Generator) || unsafe { has_weak_references(object) } {
             graph.later.push(place);
         }
     }
@@ -219,11 +245,11 @@ impl Graph {
         self.in_doubt.clear();
         self.later.clear();
         self.holders.clear();
+        self.shown_again.clear();
         self.unknown.clear();
-        let nothing = Traits { kind: Kind::Shared, owns: false };
-        let no_class = std::ptr::null_mut();
-        let last = (no_class, nothing);
-        let mut walk = Walk { py, graph: self, traits, last, place: 0, object: root, class: no_class, by: nothing };
+        let (object, class, shown) = (root, std::ptr::null_mut(), Vec::new());
+        let last = (class, NOTHING);
+        let mut walk = Walk { py, graph: self, traits, last, place: 0, object, class, by: NOTHING, shown };
         // SAFETY: the caller's contract.
         unsafe {
             if let Some(kind) = walk.kind_of(root).filter(|&kind| kind != Kind::Shared) {
@@ -279,6 +305,9 @@ impl Graph {
                 Kind::Function | Kind::Generator if cfg!(Py_GIL_DISABLED) => {
                     return Some(Fault::Unclear(place, "without a GIL not all references to it are counted"));
                 }
+                _ if found > expected && self.shown_again.contains(&place) => {
+                    return Some(Fault::Unclear(place, "a generator may only have borrowed it"));
+                }
                 _ if found > expected => return Some(Fault::Held(place)),
                 _ if found < expected => return Some(Fault::Unclear(place, "its type shows what it does not own")),
                 _ => {}
@@ -290,6 +319,11 @@ impl Graph {
     /// Those that have to be looked at when Python may run again, as far as they matter.
     pub fn to_look_at_later(&self) -> impl Iterator<Item = u32> {
         self.later.iter().copied().filter(|&place| self.matters[place as usize])
+    }
+
+    /// Where the objects are.
+    pub fn addresses(&self) -> HashSet<usize> {
+        self.nodes.iter().map(|node| node.object as usize).collect()
     }
 
     /// Whether the root is mutable, or leads to something that is.

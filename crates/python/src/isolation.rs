@@ -7,18 +7,19 @@
 //! No Python runs while it is walked, so that the counts stay true: a type that was not met before is noted, looked up
 //! afterwards, and the walk is done again. On a free-threaded build all other threads are stopped meanwhile. What can't be
 //! told is an error as well: a type written in C that the collector can't look into, a generator or a frame that runs, an
-//! array that is a part of another.
+//! array that is a part of another, a weak reference that leads out.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PySet, PyType};
+use pyo3::types::{PyDateTime, PySet, PyTime, PyType, PyWeakref, PyWeakrefMethods};
 use pyo3::{ffi, intern};
 
 use crate::errors;
-use crate::graph::{self, Addresses, Fault, Graph, Kind, Traits};
+use crate::glance::mark_of_nested;
+use crate::graph::{self, Addresses, Fault, Graph, Kind, Node, Traits, ZoneOf};
 use crate::sendable::{self, Shape};
 
 /// Has a closure called while no other thread runs.
@@ -59,12 +60,11 @@ fn alone<R>(body: impl FnOnce() -> R) -> R {
 }
 
 fn traits_of(class: &Bound<'_, PyType>) -> PyResult<Traits> {
-    Ok(Traits { kind: kind_of(class)?, owns: owns_what_it_shows(class)? })
+    Ok(Traits { kind: kind_of(class)?, owns: owns_what_it_shows(class)?, zone: zone_of(class)? })
 }
 
-/// Whether a type is one of those of which that is known: the common containers, and classes written in Python that
-/// derive from nothing else.
-fn owns_what_it_shows(class: &Bound<'_, PyType>) -> PyResult<bool> {
+/// What a class is laid on: the first type of its line that was not written in Python.
+fn foundation(class: &Bound<'_, PyType>) -> PyResult<*mut ffi::PyTypeObject> {
     // SAFETY: a living type.
     let traverse_of = |class: *mut ffi::PyTypeObject| unsafe { (*class).tp_traverse }.map(|traverse| traverse as usize);
     // The interpreter gives the same function to all classes that are written in Python, such as this one.
@@ -74,6 +74,12 @@ fn owns_what_it_shows(class: &Bound<'_, PyType>) -> PyResult<bool> {
         // SAFETY: a living type's base, which lives as long.
         class = unsafe { (*class).tp_base };
     }
+    Ok(class)
+}
+
+/// Whether a type is one of those of which that is known: the common containers, and classes written in Python that
+/// derive from nothing else.
+fn owns_what_it_shows(class: &Bound<'_, PyType>) -> PyResult<bool> {
     let known = [
         &raw mut ffi::PyBaseObject_Type,
         &raw mut ffi::PyList_Type,
@@ -82,7 +88,24 @@ fn owns_what_it_shows(class: &Bound<'_, PyType>) -> PyResult<bool> {
         &raw mut ffi::PySet_Type,
         &raw mut ffi::PyFrozenSet_Type,
     ];
-    Ok(known.contains(&class))
+    Ok(known.contains(&foundation(class)?))
+}
+
+/// How to get the time zone of a moment.
+fn zone_of(class: &Bound<'_, PyType>) -> PyResult<Option<ZoneOf>> {
+    let (py, base) = (class.py(), foundation(class)?);
+    Ok(if base == py.get_type::<PyDateTime>().as_type_ptr() {
+        Some(ffi::PyDateTime_DATE_GET_TZINFO)
+    } else if base == py.get_type::<PyTime>().as_type_ptr() {
+        Some(ffi::PyDateTime_TIME_GET_TZINFO)
+    } else {
+        None
+    })
+}
+
+fn is_of(class: &Bound<'_, PyType>, module: &str, name: &str) -> PyResult<bool> {
+    let place: Option<String> = class.getattr(intern!(class.py(), "__module__"))?.extract().ok();
+    Ok(place.as_deref() == Some(module) && class.name()? == name)
 }
 
 /// What a type's objects are to the walk.
@@ -102,18 +125,50 @@ fn kind_of(class: &Bound<'_, PyType>) -> PyResult<Kind> {
     if let Some(&(_, kind)) = fixed.iter().find(|(fixed, _)| *fixed == address) {
         return Ok(kind);
     }
-    // SAFETY: the type of a living object.
-    let collected = unsafe { ffi::PyType_HasFeature(address, ffi::Py_TPFLAGS_HAVE_GC) } != 0;
-    let module: Option<String> = class.getattr(intern!(py, "__module__"))?.extract().ok();
-    Ok(match (sendable::shape_of(class)?, module.as_deref()) {
-        (Shape::Immutable, _) => Kind::Shared,
-        (Shape::Container, _) if collected => Kind::Frozen,
-        (_, Some("numpy")) if class.name()? == "ndarray" => Kind::Array,
-        (_, Some("datetime")) => Kind::Shared,
+    let shape = sendable::shape_of(class)?;
+    if matches!(shape, Shape::Immutable) {
+        return Ok(Kind::Shared);
+    }
+    let base = foundation(class)?;
+    if is_weak(py, base)? {
+        return Ok(Kind::Weak);
+    }
+    // SAFETY: a living type.
+    if unsafe { ffi::PyType_HasFeature(address, ffi::Py_TPFLAGS_HAVE_GC) } == 0 {
+        return Ok(match shape {
+            _ if zone_of(class)?.is_some() => Kind::Frozen,
+            // Of each object it can be told: an array, a dtype.
+            Shape::Container => Kind::Hiding,
+            _ if is_of(class, "_random", "Random")? => Kind::Leaf,
+            _ => Kind::Opaque,
+        });
+    }
+    // SAFETY: a base of a living type.
+    let is_blind = unsafe { (*base).tp_traverse.is_none() } && base != &raw mut ffi::PyBaseObject_Type;
+    if base != address && is_blind {
+        // Of its objects the collector is shown what Python has added, and no more.
+        // SAFETY: as above.
+        match kind_of(&unsafe { PyType::from_borrowed_type_ptr(py, base) })? {
+            Kind::Shared | Kind::Leaf | Kind::Frozen => {}
+            hidden => return Ok(hidden),
+        }
+    }
+    Ok(match shape {
+        Shape::Container => Kind::Frozen,
         _ if class.name()? == "async_generator" => Kind::Generator,
-        _ if collected => Kind::Part,
-        _ => Kind::Opaque,
+        _ => Kind::Part,
     })
+}
+
+/// Whether a type is one of weak references.
+fn is_weak(py: Python<'_>, class: *mut ffi::PyTypeObject) -> PyResult<bool> {
+    static KINDS: PyOnceLock<Vec<Py<PyType>>> = PyOnceLock::new();
+    let kinds = KINDS.get_or_try_init(py, || {
+        let module = py.import("_weakref")?;
+        let names = ["ReferenceType", "ProxyType", "CallableProxyType"];
+        names.iter().map(|name| Ok(module.getattr(*name)?.cast_into::<PyType>()?.unbind())).collect::<PyResult<_>>()
+    })?;
+    Ok(kinds.iter().any(|kind| kind.as_ptr() == class.cast()))
 }
 
 /// Shows that nothing but `outside` references to the root leads into its mutable part from outside, or says what does.
@@ -123,6 +178,7 @@ pub fn prove(root: &Bound<'_, PyAny>, outside: usize) -> PyResult<bool> {
     let mut graph = Graph::default();
     let mut traits = Addresses::default();
     let mut classes: Vec<Bound<'_, PyType>> = Vec::new();
+    mark_of_nested(py);
     let fault = loop {
         // SAFETY: attached; the caller holds the root, and `alone` keeps others from changing what it leads to. The types
         // in `traits` are kept alive by `classes`.
@@ -148,24 +204,59 @@ pub fn prove(root: &Bound<'_, PyAny>, outside: usize) -> PyResult<bool> {
 /// What the walk could not look at, because that would have run code: arrays, generators that run, weak references.
 fn look_closer(py: Python<'_>, graph: &Graph) -> PyResult<()> {
     let inside = OnceCell::new();
-    for place in graph.to_look_at_later() {
-        let node = &graph.nodes[place as usize];
+    // All are held before any code runs, which might change what leads to the next.
+    let hold = |place: u32| {
+        let Node { object, kind, .. } = graph.nodes[place as usize];
         // SAFETY: the root is alive, and what it leads to with it.
-        let object = unsafe { Bound::from_borrowed_ptr(py, node.object) };
-        let why = match node.kind {
-            // One that is frozen is so as well, of memory that nobody can write.
-            Kind::Array if sendable::is_immutable(&object)? => continue,
-            Kind::Array if !object.getattr(intern!(py, "base"))?.is_none() => "it is a part of another array",
-            Kind::Array if object.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "hasobject"))?.is_truthy()? => {
-                "it holds Python objects"
-            }
-            Kind::Generator if runs(&object)? => "it runs",
-            _ if has_outside_weak_reference(&object, graph, &inside)? => "a weak reference from outside leads to it",
-            _ => continue,
+        (place, kind, unsafe { Bound::from_borrowed_ptr(py, object) })
+    };
+    for (place, kind, object) in graph.to_look_at_later().map(hold).collect::<Vec<_>>() {
+        let why = match kind {
+            Kind::Hiding => why_hidden(&object)?,
+            Kind::Weak if leads_out(&object, graph, &inside)? => Some("it is a weak reference to something outside"),
+            Kind::Generator if runs(&object)? => Some("it runs"),
+            _ => None,
+        };
+        let why = match why {
+            None if has_outside_weak_reference(&object, graph, &inside)? => "a weak reference from outside leads to it",
+            None => continue,
+            Some(why) => why,
         };
         return Err(not_isolated(py, graph, place, Some(why)));
     }
     Ok(())
+}
+
+/// Why it can't be told what an object owns that the collector doesn't see; None, if it is nothing that can change.
+fn why_hidden(object: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
+    let py = object.py();
+    // A frozen array, too, is one of memory that nobody can write.
+    if sendable::is_immutable(object)? {
+        return Ok(None);
+    }
+    // SAFETY: the base of a living object's type.
+    let base = unsafe { PyType::from_borrowed_type_ptr(py, foundation(&object.get_type())?) };
+    if !is_of(&base, "numpy", "ndarray")? {
+        return Ok(Some("the garbage collector can't look into it"));
+    }
+    // As the array has them, whatever a subclass shows.
+    let ask = |name: &str| base.getattr(name)?.call_method1(intern!(py, "__get__"), (object,));
+    Ok(if !ask("base")?.is_none() {
+        Some("it is a part of another array")
+    } else if ask("dtype")?.getattr(intern!(py, "hasobject"))?.is_truthy()? {
+        Some("it holds Python objects")
+    } else {
+        None
+    })
+}
+
+/// Whether a weak reference leads to what is neither a part of the graph nor shared by nature.
+fn leads_out(reference: &Bound<'_, PyAny>, graph: &Graph, inside: &OnceCell<HashSet<usize>>) -> PyResult<bool> {
+    let Some(found) = reference.cast::<PyWeakref>()?.upgrade() else { return Ok(false) };
+    let inside = inside.get_or_init(|| graph.addresses());
+    Ok(!inside.contains(&(found.as_ptr() as usize))
+        && kind_of(&found.get_type())? != Kind::Shared
+        && !sendable::is_immutable(&found)?)
 }
 
 fn runs(generator: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -189,7 +280,7 @@ fn has_outside_weak_reference(
         return Ok(false);
     }
     for reference in errors::imported(object.py(), &GET, "_weakref", "getweakrefs")?.call1((object,))?.try_iter()? {
-        let inside = inside.get_or_init(|| graph.nodes.iter().map(|node| node.object as usize).collect());
+        let inside = inside.get_or_init(|| graph.addresses());
         if !inside.contains(&(reference?.as_ptr() as usize)) {
             return Ok(true);
         }
@@ -202,7 +293,7 @@ fn not_isolated(py: Python<'_>, graph: &Graph, place: u32, why: Option<&str>) ->
     static FAILURE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let error = (|| {
         let chain = graph.chain(py, place)?;
-        let inside = PySet::new(py, graph.nodes.iter().map(|node| node.object as usize))?;
+        let inside = PySet::new(py, graph.addresses())?;
         errors::imported(py, &FAILURE, "remuda.capabilities.isolation", "failure")?.call1((chain, inside, why))
     })();
     error.map_or_else(|error| error, PyErr::from_value)
