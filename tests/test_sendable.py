@@ -78,6 +78,19 @@ class Missing:
         raise AttributeError(name)
 
 
+class Changing:
+    """Something that can be changed, and hashed, as a default of a dataclass has to be."""
+
+    def __init__(self) -> None:
+        self.items: list[int] = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Default:
+    x: Any = 0
+    y: Any = dataclasses.field(init=False, default=Changing())
+
+
 class Zone(datetime.tzinfo):
     """A time zone that can be changed."""
 
@@ -113,6 +126,11 @@ def test_an_attribute_may_be_computed() -> None:
     assert is_sendable(missing)
     object.__delattr__(missing, "x")
     assert not is_sendable(missing)
+
+
+def test_a_default_of_the_class_counts() -> None:
+    """An object has what its class gives for a field that was not set, each time that it is asked about."""
+    assert [is_sendable(Default()) for _ in range(3)] == [False, False, False]
 
 
 def test_a_kind_of_tuple_is_as_its_items() -> None:

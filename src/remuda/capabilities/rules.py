@@ -335,12 +335,19 @@ def is_in_sight(kind: type, rule: Rule) -> bool:
         return False
     if kind.__flags__ & _COLLECTED == 0:
         return False
-    for name in names:
-        found = defined.get(name)
-        is_slot = isinstance(found, types.MemberDescriptorType)
-        if not is_slot and (hasattr(type(found), "__set__") or hasattr(type(found), "__delete__")):
-            return False
-    return True
+    # A field that an instance has not is found in the class, which the collector isn't shown.
+    return all(
+        isinstance(found, types.MemberDescriptorType) or _is_harmless(found)
+        for found in (defined.get(name) for name in names)
+    )
+
+
+def _is_harmless(default: Any) -> bool:
+    """Whether something is immutable whatever it holds, and neither computes an attribute nor takes one."""
+    kind = type(default)
+    if any(hasattr(kind, method) for method in ("__get__", "__set__", "__delete__")):
+        return False
+    return (kind in (tuple, frozenset) and not default) or find_rule(kind) is True
 
 
 _COLLECTED: Final = 1 << 14
