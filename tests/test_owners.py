@@ -73,6 +73,32 @@ async def test_what_a_constructor_that_fails_has_made(runtime: remuda.Runtime) -
     assert await agent.ask(None) == 3
 
 
+@in_runtime
+async def test_a_birth_that_fails(runtime: remuda.Runtime) -> None:
+    """If what waits for an agent fails, there is no agent: the rest is told, and an iso keeps its object."""
+    told: Log = []
+
+    class Waiting:
+        def _born(self, agent: Any) -> None:
+            told.append(agent)
+            if agent is not None:
+                raise RuntimeError("not today")
+
+    class Made:
+        def __init__(self, given: list[int]) -> None:
+            self.given = given
+            for _ in range(2):
+                remuda._kernel._await_birth(Waiting())
+
+        def receive(self, message: Any) -> None: ...
+
+    given = remuda.iso([1])
+    with pytest.raises(RuntimeError, match="not today"):
+        runtime.spawn(Made, given)
+    assert given.value == [1]
+    assert told[1:] == [None, None]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_only_the_agent_itself_touches_its_ref(workers: int) -> None:
     """Tasks that an agent starts, its callbacks, threads and executors are not the agent; what it awaits itself is."""

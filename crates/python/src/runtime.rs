@@ -393,8 +393,9 @@ impl Runtime {
         // SAFETY: nobody else knows the agent yet.
         if let Some(mailbox) = unsafe { (*agent.get().body.get()).mailbox() } {
             mailbox.set_owner(&agent);
-        } else {
-            tell_born(&agent)?;
+        } else if let Err(error) = tell_born(&agent) {
+            give_all_back(moved);
+            return Err(error);
         }
         this.register(&agent);
         if this.many.load(Ordering::Relaxed) {

@@ -106,10 +106,7 @@ fn instance_of(class: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult
         class.call1(args)
     };
     let object = made.map_err(|error| {
-        for (_, waiting) in unborn() {
-            // Of those who wait for an agent none is more important than the error.
-            drop(waiting.call_method1(py, intern!(py, "_born"), (py.None(),)));
-        }
+        tell_unborn(py, unborn());
         wrong_signature(class.as_any(), args, error)
     })?;
     Ok(Body::Instance { object: object.unbind(), handling: None })
@@ -170,7 +167,22 @@ fn unborn() -> Vec<(u32, Py<PyAny>)> {
 #[inline]
 pub fn tell_born(agent: &Bound<'_, AgentRef>) -> PyResult<()> {
     let py = agent.py();
-    unborn().into_iter().try_for_each(|(_, waiting)| waiting.call_method1(py, intern!(py, "_born"), (agent,)).map(drop))
+    let mut all = unborn().into_iter();
+    while let Some((depth, waiting)) = all.next() {
+        if let Err(error) = waiting.call_method1(py, intern!(py, "_born"), (agent,)) {
+            tell_unborn(py, std::iter::once((depth, waiting)).chain(all));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Tells those who wait for an agent that there will be none.
+fn tell_unborn(py: Python<'_>, all: impl IntoIterator<Item = (u32, Py<PyAny>)>) {
+    for (_, waiting) in all {
+        // None of them is more important than the error for which there is no agent.
+        drop(waiting.call_method1(py, intern!(py, "_born"), (py.None(),)));
+    }
 }
 
 /// A `TypeError` of the call itself, in which no line of the behaviour was run, is about the arguments of `spawn`.
