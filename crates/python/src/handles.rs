@@ -9,6 +9,7 @@ use pyo3::types::{PyList, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
 
 use crate::alloc::allocated;
+use crate::awaitable::attached;
 use crate::guarded::Guarded;
 use crate::place::Place;
 use crate::{alloc, errors, isolation, sendable};
@@ -54,7 +55,7 @@ impl Iso {
             moved => {
                 let place = std::mem::replace(&mut *content, moved);
                 drop(content);
-                drop(place);
+                attached(|_| drop(place));
                 None
             }
         }
@@ -63,7 +64,7 @@ impl Iso {
     /// Takes back what could not be given away.
     pub fn take_back(&self, object: Py<PyAny>) {
         let old = std::mem::replace(&mut *self.content.lock(), Content::Held(object));
-        drop(old);
+        attached(|_| drop(old));
     }
 
     fn object(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {

@@ -266,7 +266,10 @@ impl Awaitable for Select {
         let mut arms = std::mem::take(&mut *this.arms.lock());
         let is_awaited = this.is_awaited(py);
         if arms.is_empty() || !matches!(is_awaited, Ok(false)) {
-            *this.arms.lock() = arms;
+            // Whoever has taken them puts them back.
+            if !arms.is_empty() {
+                *this.arms.lock() = arms;
+            }
             is_awaited?;
             let text = "expected a select that was not awaited before, got one that was: make a new one each time";
             return Err(errors::make(errors::already_awaited(py), (text,)));

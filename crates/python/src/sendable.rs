@@ -247,11 +247,12 @@ fn rule_of(class: &Bound<'_, PyType>) -> PyResult<Arc<Rule>> {
         return Ok(rule);
     }
     let rule = Arc::new(ask(class)?);
-    with_rules(|rules| {
-        if rules.generation == generation {
-            rules.of.insert(address, Arc::clone(&rule));
-        }
+    let before = with_rules(|rules| {
+        let is_current = rules.generation == generation;
+        is_current.then(|| rules.of.insert(address, Arc::clone(&rule))).flatten()
     });
+    // Somebody may have asked meanwhile. It is dropped here for the same reason.
+    drop(before);
     Ok(rule)
 }
 
