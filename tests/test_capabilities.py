@@ -14,6 +14,7 @@ import gc
 import pathlib
 import pickle
 import re
+import sys
 import threading
 import uuid
 import weakref
@@ -30,6 +31,8 @@ from remuda import box, consume, freeze, is_sendable, iso, ref, swap, tag, trn, 
 from tests.support import Log, collect, echo, hold, in_runtime, settle
 
 HERE = __file__
+
+without_gil = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 class Colour(enum.Enum):
@@ -442,6 +445,33 @@ def test_an_iso_is_not_copied() -> None:
             copying(handle)
     assert handle.take() == [1]
     assert "taken at" in repr(handle)
+
+
+def test_a_look_at_an_iso_takes_nothing_from_its_owner() -> None:
+    """Who asks on another thread whether an iso was moved doesn't keep its owner from moving it."""
+    shown = [iso([1])]
+    looking = threading.Event()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            handle = shown[0]
+            for _ in range(50):
+                _ = handle.moved
+            looking.set()
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    looking.wait()
+    try:
+        for _ in range(300_000 if without_gil else 1000):
+            shown[0] = iso([1])
+            assert shown[0].take() == [1]
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.parametrize("make", [iso, val, ref, trn, remuda.Iso, remuda.Val])

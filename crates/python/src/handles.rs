@@ -1,6 +1,8 @@
 //! The handles that say how an object may be shared: `Iso` owns it alone and gives it away, `Val` shares what is
 //! immutable, `Tag` lets it be recognised and no more.
 
+use std::ops::DerefMut;
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -42,14 +44,27 @@ impl Iso {
 
     /// Gives the object away. Of two that try at once, one gets it.
     pub fn give_away(&self, py: Python<'_>, how: &'static str) -> PyResult<Py<PyAny>> {
-        self.try_give_away(py, how).ok_or_else(|| self.moved_error(py))
+        let place = Place::here(py);
+        Self::moved_out(self.content.lock(), how, place).ok_or_else(|| self.moved_error(py))
     }
 
-    /// The same, but None if it was given away before. Does not panic.
+    /// The same, but None if it was given away before, or somebody is just looking at it. Does not panic.
     #[inline]
     pub fn try_give_away(&self, py: Python<'_>, how: &'static str) -> Option<Py<PyAny>> {
         let place = Place::here(py);
-        let mut content = self.content.try_lock()?;
+        let Some(content) = self.content.try_lock() else {
+            attached(|_| drop(place));
+            return None;
+        };
+        Self::moved_out(content, how, place)
+    }
+
+    #[inline]
+    fn moved_out(
+        mut content: impl DerefMut<Target = Content>,
+        how: &'static str,
+        place: Option<Place>,
+    ) -> Option<Py<PyAny>> {
         match std::mem::replace(&mut *content, Content::Moved(how, place)) {
             Content::Held(object) => Some(object),
             moved => {
