@@ -264,6 +264,7 @@ ARRAY = np.zeros((2, 2))
         lambda: np.ma.masked_array(ARRAY, copy=False),
         lambda: np.zeros(1, [("a", int)]).view(np.recarray)[0],
         lambda: np.array([ZONE]).view(Array),
+        lambda: [FROZEN, ARRAY],
         lambda: datetime.datetime(1970, 1, 1, tzinfo=ZONE),
         lambda: datetime.time(tzinfo=ZONE),
         lambda: Moment(1970, 1, 1, tzinfo=ZONE),
@@ -280,6 +281,7 @@ def test_what_a_type_hides_is_looked_for(make: Callable[[], Any]) -> None:
 
 
 NOW = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+FROZEN = remuda.freeze(np.zeros(3))
 
 
 @pytest.mark.parametrize(
@@ -289,6 +291,7 @@ NOW = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
         lambda: Moment(1970, 1, 1, tzinfo=datetime.UTC),
         lambda: datetime.datetime(1970, 1, 1, tzinfo=Zone()),
         lambda: np.ndarray.__new__(Array, (2,)),
+        lambda: [FROZEN, np.dtype(int), np.zeros(3)],
         random.Random,
         lambda: Sub([bytearray(1)]),
         lambda: [weakref.ref(Instance, print), weakref.ref(sys, print)],
@@ -296,7 +299,7 @@ NOW = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     ],
 )
 def test_what_hides_nothing_is_isolated(make: Callable[[], Any]) -> None:
-    """A moment of a zone that never changes is shared by nature, and so is what a weak reference to a class has."""
+    """Moments of a fixed zone and frozen arrays may be shared, and so may classes that are referred to weakly."""
     prove_isolated([make()])
 
 

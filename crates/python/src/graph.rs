@@ -99,6 +99,8 @@ struct Walk<'a, 'py> {
     py: Python<'py>,
     graph: &'a mut Graph,
     traits: &'a Addresses<Traits>,
+    /// What hides something that can't be changed.
+    fixed: Option<&'a Addresses<Bound<'py, PyAny>>>,
     /// The type that was met last, and its traits: most objects are like their neighbours.
     last: (*mut ffi::PyTypeObject, Traits),
     /// Whose parts are being met.
@@ -227,6 +229,7 @@ impl Walk<'_, '_> {
                     let bound_to = ffi::PyCFunction_GetSelf(object);
                     bound_to.is_null() || ffi::PyModule_Check(bound_to) != 0
                 }
+                Kind::Hiding => self.fixed.is_some_and(|fixed| fixed.contains_key(&(object as usize))),
                 _ => false,
             }
         };
@@ -235,11 +238,18 @@ impl Walk<'_, '_> {
 }
 
 impl Graph {
-    /// Walks everything that can be reached from an object. False: there are types to be looked up first.
+    /// Walks everything that can be reached from an object, but for what is `fixed`, which nobody can change. False: there
+    /// are types to be looked up first.
     ///
     /// # Safety
     /// Attached, and no other thread changes the objects meanwhile. The traits are of the types of living objects.
-    pub unsafe fn walk(&mut self, py: Python<'_>, root: *mut ffi::PyObject, traits: &Addresses<Traits>) -> bool {
+    pub unsafe fn walk<'py>(
+        &mut self,
+        py: Python<'py>,
+        root: *mut ffi::PyObject,
+        traits: &Addresses<Traits>,
+        fixed: Option<&Addresses<Bound<'py, PyAny>>>,
+    ) -> bool {
         self.nodes.clear();
         self.places.clear();
         self.in_doubt.clear();
@@ -249,7 +259,7 @@ impl Graph {
         self.unknown.clear();
         let (object, class, shown) = (root, std::ptr::null_mut(), Vec::new());
         let last = (class, NOTHING);
-        let mut walk = Walk { py, graph: self, traits, last, place: 0, object, class, by: NOTHING, shown };
+        let mut walk = Walk { py, graph: self, traits, fixed, last, place: 0, object, class, by: NOTHING, shown };
         // SAFETY: the caller's contract.
         unsafe {
             if let Some(kind) = walk.kind_of(root).filter(|&kind| kind != Kind::Shared) {

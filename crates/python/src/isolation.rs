@@ -171,6 +171,15 @@ fn is_weak(py: Python<'_>, class: *mut ffi::PyTypeObject) -> PyResult<bool> {
     Ok(kinds.iter().any(|kind| kind.as_ptr() == class.cast()))
 }
 
+/// What came of a walk.
+enum Walked<'py> {
+    Through(Option<Fault>),
+    /// There are types to be looked up first.
+    Unknown(Vec<Bound<'py, PyType>>),
+    /// Others have something that may be immutable, which only a look tells that runs Python.
+    Hiding(Vec<Bound<'py, PyAny>>),
+}
+
 /// Shows that nothing but `outside` references to the root leads into its mutable part from outside, or says what does.
 /// False: it has no mutable part.
 pub fn prove(root: &Bound<'_, PyAny>, outside: usize) -> PyResult<bool> {
@@ -178,20 +187,41 @@ pub fn prove(root: &Bound<'_, PyAny>, outside: usize) -> PyResult<bool> {
     let mut graph = Graph::default();
     let mut traits = Addresses::default();
     let mut classes: Vec<Bound<'_, PyType>> = Vec::new();
+    let mut fixed: Option<Addresses<Bound<'_, PyAny>>> = None;
     mark_of_nested(py);
     let fault = loop {
         // SAFETY: attached; the caller holds the root, and `alone` keeps others from changing what it leads to. The types
-        // in `traits` are kept alive by `classes`.
-        let walked = alone(|| unsafe { graph.walk(py, root.as_ptr(), &traits).then(|| graph.fault(outside)) });
-        if let Some(fault) = walked {
-            break fault;
-        }
-        // SAFETY: types of objects that lived a moment ago, and that the root still leads to, unless another thread or a
-        // finaliser has changed that: then it was not isolated, and its owner has been warned.
-        let unknown = graph.unknown.iter().map(|&class| unsafe { PyType::from_borrowed_type_ptr(py, class) });
-        for class in unknown.collect::<Vec<_>>() {
-            traits.insert(class.as_ptr() as usize, traits_of(&class)?);
-            classes.push(class);
+        // in `traits` are kept alive by `classes`. What is found is held before anybody else runs.
+        let walked = alone(|| unsafe {
+            if !graph.walk(py, root.as_ptr(), &traits, fixed.as_ref()) {
+                let unknown = graph.unknown.iter();
+                return Walked::Unknown(unknown.map(|&class| PyType::from_borrowed_type_ptr(py, class)).collect());
+            }
+            match graph.fault(outside) {
+                Some(Fault::Held(place)) if fixed.is_none() && graph.nodes[place as usize].kind == Kind::Hiding => {
+                    let hiding = graph.nodes.iter().filter(|node| node.kind == Kind::Hiding);
+                    Walked::Hiding(hiding.map(|node| Bound::from_borrowed_ptr(py, node.object)).collect())
+                }
+                fault => Walked::Through(fault),
+            }
+        });
+        match walked {
+            Walked::Through(fault) => break fault,
+            Walked::Unknown(unknown) => {
+                for class in unknown {
+                    traits.insert(class.as_ptr() as usize, traits_of(&class)?);
+                    classes.push(class);
+                }
+            }
+            Walked::Hiding(hiding) => {
+                let mut immutable = Addresses::default();
+                for object in hiding {
+                    if sendable::is_immutable(&object)? {
+                        immutable.insert(object.as_ptr() as usize, object);
+                    }
+                }
+                fixed = Some(immutable);
+            }
         }
     };
     match fault {
