@@ -110,6 +110,9 @@ struct Walk<'a, 'py> {
     by: Traits,
     /// What was met, if these are the parts of a generator.
     shown: Vec<u32>,
+    /// Whether something was met from a type that may show what it does not own: what has one reference may have been
+    /// met that way, too, and without a look into the table a circle of such would have no end.
+    strays: bool,
 }
 
 extern "C" fn meet(part: *mut ffi::PyObject, walk: *mut c_void) -> c_int {
@@ -160,7 +163,8 @@ impl Walk<'_, '_> {
             }
             // If there is one reference to it, this is the one, and nobody will meet it again.
             let only = self.by.owns && ffi::Py_REFCNT(part) == 1;
-            let known = if only { None } else { self.graph.places.get(&(part as usize)).copied() };
+            self.strays |= !self.by.owns;
+            let known = if only && !self.strays { None } else { self.graph.places.get(&(part as usize)).copied() };
             let by_generator = cfg!(Py_3_14) && self.by.kind == Kind::Generator;
             if by_generator {
                 let place = known.unwrap_or(self.graph.nodes.len() as u32);
@@ -259,7 +263,8 @@ impl Graph {
         self.unknown.clear();
         let (object, class, shown) = (root, std::ptr::null_mut(), Vec::new());
         let last = (class, NOTHING);
-        let mut walk = Walk { py, graph: self, traits, fixed, last, place: 0, object, class, by: NOTHING, shown };
+        let mut walk =
+            Walk { py, graph: self, traits, fixed, last, place: 0, object, class, by: NOTHING, shown, strays: false };
         // SAFETY: the caller's contract.
         unsafe {
             if let Some(kind) = walk.kind_of(root).filter(|&kind| kind != Kind::Shared) {
