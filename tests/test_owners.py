@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 import remuda
-from remuda import ref, unchecked
+from remuda import _kernel, ref, unchecked
 from tests.support import Log, in_runtime
 
 
@@ -88,7 +88,7 @@ async def test_a_birth_that_fails(runtime: remuda.Runtime) -> None:
         def __init__(self, given: list[int]) -> None:
             self.given = given
             for _ in range(2):
-                remuda._kernel._await_birth(Waiting())
+                _kernel._await_birth(Waiting())
 
         def receive(self, message: Any) -> None: ...
 
