@@ -137,10 +137,13 @@ async def test_a_closed_channel_is_emptied_first(runtime: remuda.Runtime) -> Non
     other.close()
     assert [receiver.closed, other.closed] == [True, True]
     assert [item async for item in receiver] == [1, 3]
-    with pytest.raises(errors.ChannelClosed):
+    assert closed.value.source is None
+    with pytest.raises(errors.ChannelClosed) as closed:
         await receiver.recv()
-    with pytest.raises(errors.ChannelClosed):
+    assert closed.value.source is receiver
+    with pytest.raises(errors.ChannelClosed) as closed:
         receiver.recv_nowait()
+    assert closed.value.source is receiver
     assert not runtime.agents()
 
 

@@ -220,8 +220,10 @@ async def test_the_end_of_a_source_is_told(runtime: remuda.Runtime) -> None:
     waits = runtime.spawn(selecting, other, receiver, None)
     await settle(runtime)
     sender.close()
-    with pytest.raises(errors.ChannelClosed):
+    with pytest.raises(errors.ChannelClosed, match="channel at place 1 is closed") as closed:
         await waits
+    assert closed.value.source is receiver
+    assert closed.value.item is None
     resolver, future = promise()
     resolver.set_exception(KeyError("told"))
     with pytest.raises(KeyError):
@@ -234,6 +236,38 @@ async def test_the_end_of_a_source_is_told(runtime: remuda.Runtime) -> None:
     await settle(runtime)
     await agent.stop()
     assert agent.exception() is None, "to leave by the end of the own mailbox is a clean end"
+
+
+@pytest.mark.parametrize("fair", [False, True])
+@in_runtime
+async def test_without_what_has_closed_it_goes_on(runtime: remuda.Runtime, fair: bool) -> None:
+    """The error names the receiver that has closed; without it the others give all that they have, to the last item."""
+    channels = [ends(3) for _ in range(3)]
+    receivers = [receiver for _, receiver in channels]
+    for number, (sender, _) in enumerate(channels):
+        for _item in range(number):
+            sender.send_nowait(number)
+        sender.close()
+    # A receiver that was closed itself has nothing to wait for, though others may still send to its clone.
+    _keep, open_one = ends(1)
+    _clone = open_one.clone()
+    open_one.close()
+    sources = [*receivers, open_one]
+    taken: list[int] = []
+    dropped: list[Any] = []
+    while sources:
+        try:
+            taken.append((await select(*sources, fair=fair))[1])
+        except errors.ChannelClosed as closed:
+            assert f"at place {sources.index(closed.source)} is closed" in str(closed)
+            assert not len(closed.source), "nothing is left in what is to be dropped"
+            sources.remove(closed.source)
+            dropped.append(closed.source)
+    assert sorted(taken) == [1, 2, 2]
+    assert set(dropped) == {*receivers, open_one}
+    if not fair:
+        assert taken == [1, 2, 2]
+        assert dropped == [*receivers, open_one]
 
 
 @in_runtime
@@ -343,11 +377,8 @@ def test_a_storm_of_cancellations_loses_nothing(workers: int, capacity: int) -> 
                     await take([*sources, mailbox])
             except (TimeoutError, asyncio.CancelledError):
                 await asyncio.sleep(0)
-            except errors.ChannelClosed:
-                sources = [source for source in sources if not source.closed or len(source)]
-                if len(sources) == 1 and sources[0].closed:
-                    taken.extend([item async for item in sources[0]])
-                    sources = []
+            except errors.ChannelClosed as closed:
+                sources.remove(closed.source)
 
     async def main() -> None:
         async with remuda.Runtime(workers=workers) as runtime:
@@ -382,14 +413,13 @@ async def test_many_selects_share_channels(runtime: remuda.Runtime) -> None:
     results, found = ends(1000)
 
     async def takes(_: remuda.Mailbox[Any]) -> None:
-        try:
-            while True:
-                _source, value = await select(first, second)
-                results.send_nowait(value)
-        except errors.ChannelClosed as closed:
-            source = first if not first.closed else second
-            assert closed.item is None
-            async for value in source:
+        sources = [first, second]
+        while sources:
+            try:
+                _source, value = await select(*sources)
+            except errors.ChannelClosed as closed:
+                sources.remove(closed.source)
+            else:
                 results.send_nowait(value)
 
     agents = [runtime.spawn(takes) for _ in range(5)]

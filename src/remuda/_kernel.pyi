@@ -594,7 +594,8 @@ def select(
 
     Raises:
         SelectTimeout: Nothing came in time.
-        ChannelClosed: One of the channels has closed, and nothing is left in it; no source before it had anything.
+        ChannelClosed: One of the channels has closed, and nothing is left in it; no source before it had anything. Its
+            receiver is in `.source`, to go on without it; nothing was taken from any.
         MailboxClosed: The same of the mailbox.
         AlreadyAwaited: It was awaited before, or another waits for it.
         NotTheOwner: The mailbox is not that of the agent that runs.

@@ -215,11 +215,13 @@ class ChannelClosed(ChannelError):
 
     Attributes:
         item: What was to be sent, handed back; None in `recv`.
+        source: The receiver that will have nothing any more, in `select` the one to go on without; None in `send`.
     """
 
-    def __init__(self, text: str, item: Any = None) -> None:
+    def __init__(self, text: str, item: Any = None, source: Any = None) -> None:
         super().__init__(text)
         self.item = item
+        self.source = source
 
 
 class BrokenPromise(RemudaError):

@@ -194,9 +194,13 @@ fn closed(py: Python<'_>, own: bool, item: Py<PyAny>) -> PyErr {
     errors::make(errors::channel_closed(py), (text, item))
 }
 
+/// The error of a channel that is closed for one who receives. `place` is that among the sources of a select.
 #[cold]
-pub fn nothing_left(py: Python<'_>) -> PyErr {
-    errors::make(errors::channel_closed(py), ("expected an item, but the channel is closed and nothing is left in it",))
+pub fn nothing_left(source: &Bound<'_, Receiver>, place: Option<usize>) -> PyErr {
+    let py = source.py();
+    let what = place.map_or_else(|| "the channel".to_owned(), |place| format!("the channel at place {place}"));
+    let text = format!("expected an item, but {what} is closed and nothing is left in it");
+    errors::make(errors::channel_closed(py), (text, py.None(), source))
 }
 
 #[cold]
@@ -587,10 +591,11 @@ impl Receiver {
     }
 
     /// Takes an item, or says why not.
-    pub fn take_now(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.look(py) {
+    pub fn take_now(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        match slf.get().look(py) {
             Look::Item(item) => Ok(item),
-            Look::Closed => Err(nothing_left(py)),
+            Look::Closed => Err(nothing_left(slf, None)),
             Look::Nothing => {
                 let text = "expected an item in the channel, found none";
                 Err(errors::make(errors::channel_empty(py), (text,)))
@@ -685,8 +690,8 @@ impl Receiver {
     }
 
     /// Takes an item at once, or raises `ChannelEmpty` or `ChannelClosed`.
-    fn recv_nowait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.take_now(py)
+    fn recv_nowait(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::take_now(slf)
     }
 
     /// Another end that receives.
@@ -824,7 +829,7 @@ impl Awaitable for ChannelReceive {
             match look {
                 Look::Item(item) => return Ok(Poll::Ready(item)),
                 Look::Closed if this.iterates => return Err(PyStopAsyncIteration::new_err(())),
-                Look::Closed => return Err(nothing_left(py)),
+                Look::Closed => return Err(nothing_left(this.end.bind(py), None)),
                 Look::Nothing => {}
             }
             let (waiter, poll) = Waiter::of_current(py)?;

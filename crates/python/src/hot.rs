@@ -128,7 +128,7 @@ unsafe extern "C" fn channel_recv_nowait(slf: *mut ffi::PyObject, _: *mut ffi::P
     let receiver = unsafe { Borrowed::from_ptr(Python::assume_attached(), slf).cast_unchecked::<Receiver>() };
     match receiver.get().take_smoothly() {
         Some(item) => item.into_ptr(),
-        None => guarded(|py| receiver.get().take_now(py).map(Py::into_ptr)),
+        None => guarded(|_| Receiver::take_now(&receiver).map(Py::into_ptr)),
     }
 }
 

@@ -27,7 +27,8 @@ use crate::{completion, current, errors, interop};
 /// A source, and how it knows that it is waited for.
 #[derive(Debug)]
 enum Arm {
-    Channel(Py<Receiver>, Option<Ticket>),
+    /// With its place among the sources, for the error that says which of them has closed.
+    Channel(Py<Receiver>, Option<Ticket>, usize),
     Mailbox(Py<Mailbox>),
     Future(Py<Future>, Option<WaiterKey>),
     Agent(Py<AgentRef>, Option<WaiterKey>),
@@ -36,9 +37,9 @@ enum Arm {
 }
 
 impl Arm {
-    fn of(source: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn of((place, source): (usize, Bound<'_, PyAny>)) -> PyResult<Self> {
         if let Ok(receiver) = source.cast::<Receiver>() {
-            return Ok(Self::Channel(receiver.clone().unbind(), None));
+            return Ok(Self::Channel(receiver.clone().unbind(), None, place));
         }
         if let Ok(mailbox) = source.cast::<Mailbox>() {
             return Ok(Self::Mailbox(mailbox.clone().unbind()));
@@ -56,13 +57,14 @@ impl Arm {
         }
         let kind = source.get_type().name()?;
         Err(PyTypeError::new_err(format!(
-            "expected receivers, mailboxes, futures, agents and tasks to select from, got an object of type {kind}"
+            "expected receivers, mailboxes, futures, agents and tasks to select from, got an object of type {kind} at place \
+             {place}"
         )))
     }
 
     fn source<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self {
-            Self::Channel(source, _) => source.bind(py).clone().into_any(),
+            Self::Channel(source, ..) => source.bind(py).clone().into_any(),
             Self::Mailbox(source) => source.bind(py).clone().into_any(),
             Self::Future(source, _) => source.bind(py).clone().into_any(),
             Self::Agent(source, _) => source.bind(py).clone().into_any(),
@@ -73,9 +75,9 @@ impl Arm {
     /// What it has, if it has anything.
     fn look(&mut self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         match self {
-            Self::Channel(receiver, ticket) => match receiver.get().look_again(py, ticket) {
+            Self::Channel(receiver, ticket, place) => match receiver.get().look_again(py, ticket) {
                 Look::Item(item) => Ok(Some(item)),
-                Look::Closed => Err(nothing_left(py)),
+                Look::Closed => Err(nothing_left(receiver.bind(py), Some(*place))),
                 Look::Nothing => Ok(None),
             },
             Self::Mailbox(mailbox) => mailbox.get().take_here(py),
@@ -94,7 +96,7 @@ impl Arm {
         let py = select.py();
         let key = waiter.key();
         Ok(match self {
-            Self::Channel(receiver, ticket) => receiver.get().wait(ticket, waiter),
+            Self::Channel(receiver, ticket, _) => receiver.get().wait(ticket, waiter),
             Self::Mailbox(mailbox) => {
                 if mailbox.get().wait_here(py)? {
                     Ok(())
@@ -129,7 +131,7 @@ impl Arm {
     fn leave(self, select: &Bound<'_, Select>) {
         let py = select.py();
         match self {
-            Self::Channel(receiver, Some(ticket)) => receiver.get().leave(py, ticket),
+            Self::Channel(receiver, Some(ticket), _) => receiver.get().leave(py, ticket),
             Self::Mailbox(mailbox) => mailbox.get().leave_here(py),
             Self::Future(future, Some(key)) => future.get().unwatch(key),
             Self::Agent(agent, Some(key)) => completion::unwatch(agent.get(), key),
@@ -147,7 +149,7 @@ impl Arm {
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
-            Self::Channel(source, _) => visit.call(source),
+            Self::Channel(source, ..) => visit.call(source),
             Self::Mailbox(source) => visit.call(source),
             Self::Future(source, _) => visit.call(source),
             Self::Agent(source, _) => visit.call(source),
@@ -181,7 +183,7 @@ pub fn select(sources: &Bound<'_, PyTuple>, timeout: Option<f64>, fair: bool) ->
     {
         return Err(PyValueError::new_err(format!("expected timeout >= 0 (seconds) or None, got {seconds}")));
     }
-    let mut arms = sources.iter().map(|source| Arm::of(&source)).collect::<PyResult<Vec<_>>>()?;
+    let mut arms = sources.iter().enumerate().map(Arm::of).collect::<PyResult<Vec<_>>>()?;
     if fair {
         // A whole order, not only a place to begin at: then all that have something are equally likely.
         interop::seed_of_loop(sources.py())?.map_or_else(Chance::unseeded, Chance::of_seed).shuffle(&mut arms);
@@ -366,11 +368,11 @@ impl Select {
 impl Drop for Select {
     fn drop(&mut self) {
         let arms = std::mem::take(&mut *self.arms.lock());
-        let waits = arms.iter().any(|arm| matches!(arm, Arm::Channel(_, Some(_))));
+        let waits = arms.iter().any(|arm| matches!(arm, Arm::Channel(_, Some(_), _)));
         if waits {
             attached(|py| {
                 for arm in arms {
-                    if let Arm::Channel(receiver, Some(ticket)) = arm {
+                    if let Arm::Channel(receiver, Some(ticket), _) = arm {
                         receiver.get().leave(py, ticket);
                     }
                 }
