@@ -309,11 +309,15 @@ def test_a_listener_that_raises_is_heard(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("capacity", "options"),
-    [(-1, {}), (2**32, {}), (2, {"high": 3}), (2, {"high": 0}), (2, {"low": 2}), (2, {"low": -1})],
+    [
+        *[(-1, {}), (2**32, {}), (2**64, {}), (-(10**400), {})],
+        *[(2, {"high": 3}), (2, {"high": 0}), (2, {"high": 2**64})],
+        *[(2, {"low": 2}), (2, {"low": -1}), (2, {"low": -(2**64)})],
+    ],
 )
 def test_absurd_limits_are_refused(capacity: int, options: dict[str, int]) -> None:
-    """A negative capacity, and marks that make no sense, are errors that say so."""
-    with pytest.raises(errors.LimitsError, match="expected"):
+    """A negative capacity, and marks that make no sense, are errors that say so, however large they are."""
+    with pytest.raises(errors.LimitsError, match=r"^expected .* got .*[0-9]"):
         ends(capacity, **options)
 
 
@@ -325,8 +329,13 @@ def test_bad_input_is_refused() -> None:
     assert len(sender) == 0
     with pytest.raises(TypeError, match="callable"):
         ends(1, on_watermark=1)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="expected capacity as an int, got str"):
         ends("1")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected capacity as an int, got bool"):
+        ends(True)
+    for mark in ("high", "low"):
+        with pytest.raises(TypeError, match=f"expected {mark} as an int or None, got bool"):
+            ends(4, **{mark: True})
     with pytest.raises(TypeError):
         type(sender)()
 

@@ -102,7 +102,7 @@ def test_bad_input_is_refused() -> None:
     """An unknown priority, a deadline in the past, and headers that can't be frozen are errors."""
     with pytest.raises(ValueError, match="priority"):
         Message(1, priority="urgent")  # type: ignore[arg-type]
-    for deadline in (-1, math.nan):
+    for deadline in (-1, math.nan, 10**400):
         with pytest.raises(ValueError, match="deadline"):
             Message(1, deadline=deadline)
     with pytest.raises(remuda.NotSendable):

@@ -412,6 +412,7 @@ BAD: list[Any] = [
         lambda g: wrongly(g, 1, "", timeout=-1), ValueError, "timeout >= 0", id="negative"
     ),
     pytest.param(lambda g: wrongly(g, 1, "", timeout=float("nan")), ValueError, "nan", id="nan"),
+    pytest.param(lambda g: wrongly(g, 1, "", timeout=10**400), ValueError, "1329 bits", id="large"),
     pytest.param(lambda g: wrongly(g, 1, "", timeout="1"), TypeError, "got str", id="text"),
     pytest.param(
         lambda g: wrongly(g, 1, "", member_timeout=-1), ValueError, "member_timeout >= 0", id="each"

@@ -280,9 +280,11 @@ async def test_bad_input_is_refused(runtime: remuda.Runtime) -> None:
     for wrong in (1, asyncio.sleep, "channel"):
         with pytest.raises(TypeError, match="to select from"):
             select(receiver, wrong)
-    for seconds in (-1, float("nan")):
-        with pytest.raises(ValueError, match="timeout"):
+    for seconds in (-1, float("nan"), 10**400, -(10**400)):
+        with pytest.raises(ValueError, match=r"timeout >= 0 .*got"):
             select(receiver, timeout=seconds)
+    with pytest.raises(TypeError, match="timeout as a number of seconds or None, got bool"):
+        select(receiver, timeout=True)
     mailboxes: list[Any] = []
 
     async def shows(mailbox: remuda.Mailbox[Any]) -> None:

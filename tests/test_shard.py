@@ -244,9 +244,18 @@ def test_bad_changes_leave_all_as_it_was() -> None:
         cities.remove("a")
     with pytest.raises(ValueError, match="weight"):
         cities.add("c", 0)
-    for count in (-1, 0, 3):
+    for weights in ([10**400, 1], {"a": 10**400, "b": 1}):
+        with pytest.raises(ValueError, match="weight <= 1e6, got an int"):
+            ShardMap(["a", "b"], weights=weights)
+    for count in (-1, 0, 3, 2**64):
         with pytest.raises(ValueError, match="count"):
             cities.owners("key", count)
+    for name, refused in [("weight", cities.add), ("count", cities.owners)]:
+        with pytest.raises(TypeError, match=f"expected {name} as .*, got bool"):
+            refused("c", True)
+    for option in ("replicas", "load_factor"):
+        with pytest.raises(ValueError, match=f"{option} .*, got an int of 1329 bits"):
+            ShardMap(["a"], **{option: 10**400})  # type: ignore[arg-type]
     assert cities == ShardMap(["a", "b"], replicas=2)
     for wrong in ("abc", b"abc"):
         with pytest.raises(TypeError, match="several"):

@@ -207,7 +207,11 @@ async def test_an_error_of_the_constructor_is_its_own(runtime: remuda.Runtime) -
     [
         ({"mailbox": 0}, "0"),
         ({"mailbox": -1}, "-1"),
+        ({"mailbox": 2**64}, "got 18446744073709551616"),
+        ({"mailbox": 10**400}, "got an int of 1329 bits"),
         ({"mailbox": 10, "high": 11}, "11"),
+        ({"high": -(2**64)}, "high"),
+        ({"low": 2**64}, "low"),
         ({"mailbox": 10, "high": 5, "low": 5}, "5"),
         ({"mailbox": 10, "low": 12}, "12"),
         ({"mailbox": 10, "low": -2}, "-2"),

@@ -251,7 +251,13 @@ def test_a_runtime_is_used_inside_its_block() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"on_failure": "explode"}, {"deadline": -1}, {"deadline": float("nan")}]
+    "options",
+    [
+        {"on_failure": "explode"},
+        {"deadline": -1},
+        {"deadline": float("nan")},
+        {"deadline": 10**400},
+    ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     """A runtime's options are checked when it is made."""
@@ -259,13 +265,21 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None
         remuda.Runtime(**options)
 
 
-def test_a_negative_deadline_is_refused() -> None:
-    """So is the deadline of a stop."""
+def test_a_deadline_that_makes_no_sense_is_refused() -> None:
+    """So is the deadline of a stop; and a bool is no number of seconds."""
 
     async def main() -> None:
         async with remuda.Runtime() as runtime:
-            with pytest.raises(ValueError, match="deadline >= 0"):
-                await runtime.stop(-1)
+            for seconds in (-1, 10**400):
+                with pytest.raises(ValueError, match="deadline >= 0"):
+                    await runtime.stop(seconds)
+            with pytest.raises(
+                TypeError, match="deadline as a number of seconds or None, got bool"
+            ):
+                await runtime.stop(True)
+
+    with pytest.raises(TypeError, match="deadline as a number of seconds, got bool"):
+        remuda.Runtime(deadline=True)
 
     asyncio.run(main())
 

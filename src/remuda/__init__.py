@@ -8,6 +8,7 @@ asyncio, and every mailbox is bounded.
 #
 #   errors        every exception
 #   statistics    frozen values that tell what goes on
+#   durations     seconds among the arguments
 #   scheduling    how many workers, and the scheduler's heuristics
 #   _kernel       the compiled core: agents, mailboxes, the scheduler's mechanism
 #   capabilities  who may have an object, and who may change it

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar, cast, get_args
 
 from remuda._kernel import FrozenDict, Iso, Val
 from remuda.capabilities import freeze
+from remuda.durations import check_seconds
 from remuda.scheduling import Priority
 
 __all__ = ["Message"]
@@ -82,8 +83,7 @@ class Message(Generic[T_co]):
         if priority not in _PRIORITIES:
             known = ", ".join(map(repr, _PRIORITIES))
             raise ValueError(f"expected priority to be one of {known}, got {priority!r}")
-        if deadline is not None and not deadline >= 0:
-            raise ValueError(f"expected deadline >= 0 (seconds) or None, got {deadline!r}")
+        check_seconds("deadline", deadline, or_none=" or None")
         set_field = object.__setattr__
         set_field(self, "payload", payload)
         set_field(self, "priority", priority)

@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, TypeVar, cast
 from remuda import _kernel
 from remuda._kernel import AgentRef, current_agent
 from remuda.all_tasks import show_agents_of
+from remuda.durations import check_seconds
 from remuda.errors import DeadlockDetected, RuntimeStopped, WorkerFailed
 from remuda.scheduling import Scheduling, check_count, default_workers
 from remuda.statistics import (
@@ -107,8 +108,7 @@ class Runtime(_kernel.Runtime):
             raise ValueError(
                 f"expected capabilities to be 'strict' or 'trust', got {capabilities!r}"
             )
-        if not deadline >= 0:
-            raise ValueError(f"expected deadline >= 0 (seconds), got {deadline!r}")
+        check_seconds("deadline", deadline)
         self._worker_count = workers
         self._loop_factory = loop_factory or asyncio.new_event_loop
         self._blocking_threads = blocking_threads
@@ -209,8 +209,7 @@ class Runtime(_kernel.Runtime):
             DeadlockDetected: It was called by one of the runtime's own agents, which would wait for itself.
             ValueError: The deadline is negative.
         """
-        if deadline is not None and not deadline >= 0:
-            raise ValueError(f"expected deadline >= 0 (seconds), got {deadline!r}")
+        check_seconds("deadline", deadline, or_none=" or None")
         if self.phase == "stopped" and self._stopping is None:
             return StopReport(0, (), (), 0)
         if self._home is not None and asyncio.get_running_loop() is not self._home:

@@ -40,7 +40,7 @@ use crate::runtime::Runtime;
 use crate::send::Send;
 use crate::step::{self, throw_next};
 use crate::waiter::Waiter;
-use crate::{current, errors, finish, interop};
+use crate::{current, errors, finish, interop, numbers};
 
 /// What an agent's state is kept in: with a GIL, threads take turns.
 #[cfg(not(Py_GIL_DISABLED))]
@@ -232,7 +232,11 @@ impl AgentRef {
 
     /// Returns an awaitable that sends a message and waits for its answer.
     #[pyo3(signature = (message, /, *, timeout = None))]
-    fn ask(slf: &Bound<'_, Self>, message: Py<PyAny>, timeout: Option<f64>) -> PyResult<Py<Ask>> {
+    fn ask(
+        slf: &Bound<'_, Self>,
+        message: Py<PyAny>,
+        #[pyo3(from_py_with = numbers::timeout)] timeout: Option<f64>,
+    ) -> PyResult<Py<Ask>> {
         Ask::create(slf, message, timeout)
     }
 

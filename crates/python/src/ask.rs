@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::guarded::Guarded;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -56,11 +56,6 @@ pub struct Ask {
 
 impl Ask {
     pub fn create(agent: &Bound<'_, AgentRef>, message: Py<PyAny>, timeout: Option<f64>) -> PyResult<Py<Self>> {
-        if let Some(seconds) = timeout
-            && (seconds.is_nan() || seconds < 0.0)
-        {
-            return Err(PyValueError::new_err(format!("expected timeout >= 0 (seconds) or None, got {seconds}")));
-        }
         let state = State { message: Some(message), answer: Answer::Pending, waiter: None, timer: None, holder: None };
         let ask = Self {
             agent: agent.clone().unbind(),

@@ -19,7 +19,7 @@ use crate::alloc::allocated;
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
 use crate::guarded::Guarded;
 use crate::waiter::Waiter;
-use crate::{alloc, current, errors, interop};
+use crate::{alloc, current, errors, interop, numbers};
 
 /// How many ends there are.
 #[derive(Debug, Default)]
@@ -52,9 +52,9 @@ allocated!(ChannelReceive);
 #[pyo3(signature = (capacity, /, *, high = None, low = None, on_watermark = None))]
 pub fn channel<'py>(
     py: Python<'py>,
-    capacity: i64,
-    high: Option<i64>,
-    low: Option<i64>,
+    #[pyo3(from_py_with = numbers::capacity)] capacity: i64,
+    #[pyo3(from_py_with = numbers::high)] high: Option<i64>,
+    #[pyo3(from_py_with = numbers::low)] low: Option<i64>,
     on_watermark: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let refused = |text: String| Err(errors::make(errors::limits_error(py), (text,)));

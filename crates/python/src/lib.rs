@@ -22,6 +22,7 @@
 //! - [`machine`], [`processors`], [`load`]: threads with event loops, which of them holds which processor, what it ran;
 //! - [`runtime`]: where agents live; [`spawn`] makes them, [`schedule`] queues them, [`slice`] runs them;
 //! - [`blocking`]: a processor is handed over while an agent blocks;
+//! - [`numbers`]: those among the arguments;
 //! - [`shards`]: which of several shards a key belongs to;
 //! - [`frozen_dict`], [`frozen_views`]: a mapping that can be shared, because nobody can change it.
 
@@ -56,6 +57,7 @@ mod lifetime;
 mod load;
 mod machine;
 mod mailbox;
+mod numbers;
 mod oneshot;
 mod place;
 mod processors;

@@ -27,7 +27,7 @@ use crate::load::Load;
 use crate::machine::{Machine, Place};
 use crate::processors::Processors;
 use crate::spawn::{make_body, overflow_named, tell_born};
-use crate::{alloc, current, errors, finish, interop, step};
+use crate::{alloc, current, errors, finish, interop, numbers, step};
 
 const NEW: u8 = 0;
 const RUNNING: u8 = 1;
@@ -336,9 +336,9 @@ impl Runtime {
         slf: &Bound<'py, Self>,
         behaviour: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
-        mailbox: i64,
-        high: Option<i64>,
-        low: Option<i64>,
+        #[pyo3(from_py_with = numbers::mailbox)] mailbox: i64,
+        #[pyo3(from_py_with = numbers::high)] high: Option<i64>,
+        #[pyo3(from_py_with = numbers::low)] low: Option<i64>,
         overflow: Option<&str>,
         name: Option<Py<PyString>>,
         priority: Option<&str>,

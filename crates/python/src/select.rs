@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,7 +22,7 @@ use crate::mailbox::Mailbox;
 use crate::oneshot::Future;
 use crate::timer::Timer;
 use crate::waiter::{Waiter, WaiterKey};
-use crate::{completion, current, errors, interop};
+use crate::{completion, current, errors, interop, numbers};
 
 /// A source, and how it knows that it is waited for.
 #[derive(Debug)]
@@ -174,14 +174,13 @@ pub struct Select {
 /// Makes a select.
 #[pyfunction]
 #[pyo3(signature = (*sources, timeout = None, fair = false))]
-pub fn select(sources: &Bound<'_, PyTuple>, timeout: Option<f64>, fair: bool) -> PyResult<Select> {
+pub fn select(
+    sources: &Bound<'_, PyTuple>,
+    #[pyo3(from_py_with = numbers::timeout)] timeout: Option<f64>,
+    fair: bool,
+) -> PyResult<Select> {
     if sources.is_empty() {
         return Err(PyTypeError::new_err("expected at least one source to select from, got none"));
-    }
-    if let Some(seconds) = timeout
-        && (seconds.is_nan() || seconds < 0.0)
-    {
-        return Err(PyValueError::new_err(format!("expected timeout >= 0 (seconds) or None, got {seconds}")));
     }
     let mut arms = sources.iter().enumerate().map(Arm::of).collect::<PyResult<Vec<_>>>()?;
     if fair {

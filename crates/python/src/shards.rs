@@ -11,6 +11,7 @@ use remuda_kernel::ring::{POINTS, Ring, hash, points_of};
 
 use crate::agent::AgentRef;
 use crate::guarded::Guarded;
+use crate::numbers;
 
 /// Kinds of keys, which their hashes are told apart by: a text, bytes and a number are never the same key. They are what
 /// other processes and versions reckon with: never change one.
@@ -205,8 +206,8 @@ impl ShardMap {
     fn new(
         shards: &Bound<'_, PyAny>,
         weights: Option<&Bound<'_, PyAny>>,
-        replicas: i64,
-        load_factor: f64,
+        #[pyo3(from_py_with = numbers::replicas)] replicas: i64,
+        #[pyo3(from_py_with = numbers::load_factor)] load_factor: f64,
     ) -> PyResult<Self> {
         let py = shards.py();
         let iterated = shards.try_iter().map_err(|error| {
@@ -221,10 +222,10 @@ impl ShardMap {
             None => vec![1.0; objects.len()],
             Some(given) => match given.cast::<PyMapping>() {
                 Ok(mapping) if mapping.len()? == objects.len() => {
-                    objects.iter().map(|shard| mapping.get_item(shard)?.extract()).collect::<PyResult<_>>()?
+                    objects.iter().map(|shard| numbers::weight(&mapping.get_item(shard)?)).collect::<PyResult<_>>()?
                 }
                 Ok(mapping) => vec![1.0; mapping.len()?], // refused below
-                Err(_) => given.try_iter()?.map(|weight| weight?.extract()).collect::<PyResult<_>>()?,
+                Err(_) => given.try_iter()?.map(|weight| numbers::weight(&weight?)).collect::<PyResult<_>>()?,
             },
         };
         if weights.len() != objects.len() {
@@ -266,7 +267,11 @@ impl ShardMap {
 
     /// The shards that keep copies of what belongs to a key.
     #[pyo3(signature = (key, /, count = None))]
-    fn owners<'py>(&self, key: &Bound<'py, PyAny>, count: Option<i64>) -> PyResult<Bound<'py, PyTuple>> {
+    fn owners<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        #[pyo3(from_py_with = numbers::count)] count: Option<i64>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let hash = Self::hash_of(key)?;
         let wanted = count.map_or(self.replicas, |count| usize::try_from(count).unwrap_or(0));
         let owners: Vec<_> = {
@@ -284,7 +289,7 @@ impl ShardMap {
 
     /// Adds a shard; returns the part of all keys that are its own from now on.
     #[pyo3(signature = (shard, /, weight = 1.0))]
-    fn add(&self, shard: &Bound<'_, PyAny>, weight: f64) -> PyResult<f64> {
+    fn add(&self, shard: &Bound<'_, PyAny>, #[pyo3(from_py_with = numbers::weight)] weight: f64) -> PyResult<f64> {
         let py = shard.py();
         let Shard { identity, .. } = Shard::new(shard, weight)?;
         let old = self.replace(py, |shards| {

@@ -12,7 +12,7 @@ use crate::agent::AgentRef;
 use crate::body::Body;
 use crate::mailbox::Mailbox;
 use crate::runtime::Runtime;
-use crate::{alloc, current, errors, interop};
+use crate::{alloc, current, errors, interop, numbers};
 
 /// Starts an agent on the current runtime: `Runtime.spawn` without naming the runtime.
 #[pyfunction]
@@ -22,9 +22,9 @@ use crate::{alloc, current, errors, interop};
 pub fn spawn<'py>(
     behaviour: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
-    mailbox: i64,
-    high: Option<i64>,
-    low: Option<i64>,
+    #[pyo3(from_py_with = numbers::mailbox)] mailbox: i64,
+    #[pyo3(from_py_with = numbers::high)] high: Option<i64>,
+    #[pyo3(from_py_with = numbers::low)] low: Option<i64>,
     overflow: Option<&str>,
     name: Option<Py<PyString>>,
     priority: Option<&str>,

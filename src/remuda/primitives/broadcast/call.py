@@ -21,6 +21,7 @@ from remuda._kernel import (
     current_agent,
     current_runtime,
 )
+from remuda.durations import check_seconds
 from remuda.primitives.broadcast.delivery import FAILED, TOLD, UNTOLD, Delivery, Turns
 from remuda.primitives.broadcast.gossip import Gossip, integer
 from remuda.primitives.broadcast.plumtree import Plumtree
@@ -151,8 +152,7 @@ def broadcast(
     """
     members = _members(agents)
     payload = _shareable(message, members[0])
-    if timeout is not None and not _number("timeout", timeout) >= 0:
-        raise ValueError(f"expected timeout >= 0 (seconds) or None, got {timeout!r}")
+    check_seconds("timeout", timeout, or_none=" or None")
     _check_gossip(len(members), fanout, rounds, miss, seed)
     links = eager = None
     if edges is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast,
 
 from remuda._kernel import AgentRef, FrozenDict, Request, Unchecked, Val
 from remuda.capabilities.parts import holds_iso
+from remuda.durations import check_seconds
 from remuda.errors import NotSendable, QuorumNotReached
 from remuda.primitives.quorum.round import Round
 from remuda.primitives.quorum.votes import PLAIN, QuorumResult, Tally, Vote
@@ -232,14 +233,8 @@ def _times(
 
 
 def _seconds(name: str, seconds: Any) -> float | None:
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        kind = type(seconds).__name__
-        raise TypeError(f"expected {name} as a number of seconds or None, got {kind}")
-    if not seconds >= 0:
-        raise ValueError(f"expected {name} >= 0 (seconds) or None, got {seconds}")
-    return seconds
+    check_seconds(name, seconds, or_none=" or None")
+    return None if seconds is None else seconds
 
 
 def _story(
