@@ -156,6 +156,43 @@ def test_a_pending_future_has_no_result() -> None:
     assert "pending" in repr(future)
 
 
+def test_a_future_is_no_iterator() -> None:
+    """What awaits a future asks it for an iterator: the future itself isn't one, as long as it is pending at least."""
+    resolver, future = promise()
+    anything: Any = future
+    with pytest.raises(TypeError, match="pending future"):
+        next(anything)
+    awaits = [future.__await__()]
+    resolver.set_result("value")
+    awaits.append(future.__await__())
+    for one in awaits:
+        with pytest.raises(StopIteration) as stopped:
+            next(one)
+        assert stopped.value.value == "value"
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(anything)
+
+
+@pytest.mark.parametrize("is_resolved", [False, True])
+def test_weak_references_end_with_either_side(is_resolved: bool) -> None:
+    """A weak reference to either side is told of its end, and those that are made next have none."""
+    gone: list[str] = []
+    for _ in range(20):
+        resolver, future = promise()
+        assert weakref.getweakrefcount(resolver) == weakref.getweakrefcount(future) == 0
+        refs = (
+            weakref.ref(resolver, lambda _: gone.append("resolver")),
+            weakref.ref(future, lambda _: gone.append("future")),
+        )
+        if is_resolved:
+            resolver.set_result(None)
+        del resolver
+        assert future.done()
+        del future
+        assert [ref() for ref in refs] == [None, None]
+    assert gone == ["resolver", "future"] * 20
+
+
 def test_bad_input_is_refused() -> None:
     """What others can change is no result, and what can't be raised no exception: the future stays pending."""
     resolver, future = promise()

@@ -127,13 +127,11 @@ pub trait Released: Allocated {
     fn release(self, py: Python<'_>);
 }
 
-/// Gives a class that the collector does not track, and that has no weak references, a destructor without detours.
+/// Gives a class a destructor without detours.
 pub fn install_destructor<T: Released>(py: Python<'_>) {
     let class = T::type_object_raw(py);
     // SAFETY: a heap type that PyO3 has just made, of which no instance exists.
     unsafe {
-        debug_assert_eq!(ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC), 0);
-        debug_assert_eq!((*class).tp_weaklistoffset, 0);
         (*class).tp_dealloc = Some(dealloc::<T>);
         ffi::PyType_Modified(class);
     }
@@ -144,13 +142,42 @@ unsafe extern "C" fn dealloc<T: Released>(object: *mut ffi::PyObject) {
     // again.
     unsafe {
         let py = Python::assume_attached();
+        let class = ffi::Py_TYPE(object);
+        let collected = ffi::PyType_HasFeature(class, ffi::Py_TPFLAGS_HAVE_GC) != 0;
+        if collected {
+            ffi::PyObject_GC_UnTrack(object.cast());
+        }
+        if has_weak_references(object) {
+            ffi::PyObject_ClearWeakRefs(object);
+        }
         let value = std::ptr::from_ref(Borrowed::from_ptr(py, object).cast_unchecked::<T>().get());
         value.read().release(py);
-        let class = ffi::Py_TYPE(object);
-        if !T::layout().spare.keep(object) {
+        if T::layout().spare.keep(object) {
+            // For the next one. The collector goes on counting it as one that is there.
+        } else if collected {
+            ffi::PyObject_GC_Del(object.cast());
+        } else {
             ffi::PyObject_Free(object.cast());
         }
         ffi::Py_DECREF(class.cast());
+    }
+}
+
+/// Whether there may be any.
+///
+/// # Safety
+/// A living object.
+#[inline]
+unsafe fn has_weak_references(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: the contract; the list is where the type says.
+    unsafe {
+        match (*ffi::Py_TYPE(object)).tp_weaklistoffset {
+            0 => false,
+            // Without a GIL another thread may be at it: the interpreter looks itself.
+            _ if cfg!(Py_GIL_DISABLED) => true,
+            place if place > 0 => !object.byte_offset(place).cast::<*mut ffi::PyObject>().read().is_null(),
+            _ => true,
+        }
     }
 }
 

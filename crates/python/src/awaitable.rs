@@ -43,15 +43,12 @@ pub trait Awaitable: PyClass<Frozen = True> + Sync {
 
 /// Sets the slots of the type.
 pub fn install<T: Awaitable>(py: Python<'_>) {
+    install_resumed::<T>(py);
     let class = T::type_object_raw(py);
-    // SAFETY: a heap type that PyO3 has just made, of which no instance exists; the slots have the signatures that the
-    // interpreter expects, and PyO3 gave the type an `am_await`, so that its async table exists.
+    // SAFETY: as in `install_resumed`.
     unsafe {
         (*class).tp_iter = Some(ffi::PyObject_SelfIter);
-        (*class).tp_iternext = Some(iternext::<T>);
-        debug_assert!(!(*class).tp_as_async.is_null());
         let slots = (*class).tp_as_async;
-        (*slots).am_send = Some(send::<T>);
         if T::IS_ITS_OWN_ITERATOR {
             (*slots).am_await = Some(ffi::PyObject_SelfIter);
         }
@@ -59,6 +56,19 @@ pub fn install<T: Awaitable>(py: Python<'_>) {
             (*slots).am_aiter = Some(ffi::PyObject_SelfIter);
             (*slots).am_anext = Some(ffi::PyObject_SelfIter);
         }
+        ffi::PyType_Modified(class);
+    }
+}
+
+/// Sets those alone by which the interpreter resumes it.
+pub fn install_resumed<T: Awaitable>(py: Python<'_>) {
+    let class = T::type_object_raw(py);
+    // SAFETY: a heap type that PyO3 has just made, of which no instance exists; the slots have the signatures that the
+    // interpreter expects, and PyO3 gave the type an `am_await`, so that its async table exists.
+    unsafe {
+        (*class).tp_iternext = Some(iternext::<T>);
+        debug_assert!(!(*class).tp_as_async.is_null());
+        (*(*class).tp_as_async).am_send = Some(send::<T>);
         ffi::PyType_Modified(class);
     }
 }

@@ -15,8 +15,9 @@ use crate::alloc::Allocated;
 use crate::awaitable::attached;
 use crate::channel::{Receiver, Sender};
 use crate::mailbox::{Mailbox, Receive};
+use crate::oneshot::{Future, Resolver, await_future};
 use crate::send::Send;
-use crate::{alloc, errors};
+use crate::{alloc, awaitable, errors};
 
 /// Runs a body with panics turned into errors, and gives the interpreter its result.
 #[inline]
@@ -132,8 +133,41 @@ unsafe extern "C" fn channel_recv_nowait(slf: *mut ffi::PyObject, _: *mut ffi::P
     }
 }
 
-/// Puts the functions of this file on their types.
-pub fn install(py: Python<'_>) -> PyResult<()> {
+unsafe extern "C" fn make_future(_module: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    guarded(|py| await_future(py).map(Bound::into_ptr))
+}
+
+unsafe extern "C" fn set_result(slf: *mut ffi::PyObject, result: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    guarded(|py| {
+        // SAFETY: as in `send`.
+        let (resolver, result) = unsafe {
+            let resolver = Borrowed::from_ptr(py, slf).cast_unchecked::<Resolver>();
+            (resolver, Borrowed::from_ptr(py, result).to_owned().unbind())
+        };
+        resolver.get().set_result(py, result)?;
+        Ok(py.None().into_ptr())
+    })
+}
+
+unsafe extern "C" fn wait_for_future(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the slot is called with an object of its type.
+    let future = unsafe { Borrowed::from_ptr(Python::assume_attached(), slf).cast_unchecked::<Future>() };
+    if future.get().is_done() {
+        return future.to_owned().into_ptr();
+    }
+    guarded(|_| Future::__await__(&future).map(Bound::into_ptr))
+}
+
+/// Puts the functions of this file on their types, and into the module.
+pub fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    replace_function(module, c"signal", ffi::PyMethodDefPointer { PyCFunctionFast: signal }, ffi::METH_FASTCALL)?;
+    let make_future = ffi::PyMethodDefPointer { PyCFunction: make_future };
+    replace_function(module, c"await_future", make_future, ffi::METH_NOARGS)?;
+    awaitable::install_resumed::<Future>(py);
+    // SAFETY: a type that PyO3 has just made, with an `am_await`; the slot has the signature that belongs there.
+    unsafe { (*(*Future::type_object_raw(py)).tp_as_async).am_await = Some(wait_for_future) };
+    replace::<Resolver>(py, c"set_result", set_result, ffi::METH_O)?;
     replace::<Sender>(py, c"send_nowait", channel_send_nowait, ffi::METH_O)?;
     replace::<Receiver>(py, c"recv_nowait", channel_recv_nowait, ffi::METH_NOARGS)?;
     replace::<AgentRef>(py, c"send", send, ffi::METH_O)?;
@@ -141,23 +175,28 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     replace::<Mailbox>(py, c"recv", recv, ffi::METH_NOARGS)
 }
 
-/// Puts `signal` into the module.
-pub fn install_signal(module: &Bound<'_, PyModule>) -> PyResult<()> {
+/// Replaces a function of the module by one that is called directly.
+fn replace_function(
+    module: &Bound<'_, PyModule>,
+    name: &'static CStr,
+    function: ffi::PyMethodDefPointer,
+    flags: std::ffi::c_int,
+) -> PyResult<()> {
     let py = module.py();
-    let original = module.getattr("signal")?;
-    let documentation = described(&original, "signal")?;
+    let bare = name.to_str().expect("names of functions are ASCII");
+    let documentation = described(&module.getattr(bare)?, bare)?;
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
-        ml_name: c"signal".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: signal },
-        ml_flags: ffi::METH_FASTCALL,
+        ml_name: name.as_ptr(),
+        ml_meth: function,
+        ml_flags: flags,
         ml_doc: documentation,
     }));
-    let name = module.name()?;
+    let home = module.name()?;
     // SAFETY: a definition that lives for ever.
     let function = unsafe {
-        Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, module.as_ptr(), name.as_ptr()))
+        Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, module.as_ptr(), home.as_ptr()))
     }?;
-    module.setattr("signal", function)
+    module.setattr(bare, function)
 }
 
 /// The documentation of a function, in the form in which C functions carry their signature; leaked, once for each.

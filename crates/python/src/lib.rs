@@ -134,6 +134,9 @@ mod _kernel {
         crate::alloc::install_destructor::<crate::send::Send>(py);
         crate::alloc::install_destructor::<crate::mailbox::Receive>(py);
         crate::awaitable::install::<crate::oneshot::Waiting>(py);
+        crate::alloc::install_destructor::<crate::oneshot::Waiting>(py);
+        crate::alloc::install_destructor::<crate::oneshot::Resolver>(py);
+        crate::alloc::install_destructor::<crate::oneshot::Future>(py);
         crate::awaitable::install::<crate::select::Select>(py);
         crate::awaitable::install::<crate::channel::ChannelSend>(py);
         crate::awaitable::install::<crate::channel::ChannelReceive>(py);
@@ -148,7 +151,6 @@ mod _kernel {
         module.setattr("_tell", wrap_pyfunction!(crate::broadcast::_tell, module)?)?;
         crate::sendable::learn_handles(py)?;
         crate::lifetime::install_finaliser(py);
-        crate::hot::install(py)?;
-        crate::hot::install_signal(module)
+        crate::hot::install(module)
     }
 }

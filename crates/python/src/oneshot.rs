@@ -12,10 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::admission::{Moves, admit_for_many, taken};
-use crate::alloc::allocated;
+use crate::alloc::{Allocated, Released, allocated};
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
 use crate::callback::{self, Callback};
 use crate::guarded::Guarded;
+use crate::handles::Iso;
 use crate::waiter::{Waiter, WaiterKey};
 use crate::{alloc, current, errors};
 
@@ -177,9 +178,8 @@ impl Future {
         callback::remove(callback, |change| change(&mut self.state.lock().callbacks))
     }
 
-    fn __await__(slf: &Bound<'_, Self>) -> PyResult<Py<Waiting>> {
-        let waiting = Waiting { future: slf.clone().unbind(), waits: Guarded::new(None) };
-        alloc::new(slf.py(), waiting).map(Bound::unbind)
+    pub fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Waiting>> {
+        alloc::new(slf.py(), Waiting { future: slf.clone().unbind(), waits: Guarded::new(None) })
     }
 
     fn __repr__(&self) -> &'static str {
@@ -216,20 +216,45 @@ impl Future {
     }
 }
 
-impl Drop for Future {
-    fn drop(&mut self) {
-        if *self.seen.get_mut() {
-            return;
+impl Released for Future {
+    #[inline]
+    fn release(self, py: Python<'_>) {
+        let is_seen = self.seen.into_inner();
+        let State { outcome, waiters, callbacks } = self.state.into_inner();
+        match outcome {
+            Outcome::Value(value) => drop(value.into_bound(py)),
+            Outcome::Pending => {}
+            Outcome::Error(error) if is_seen => drop(error.into_bound(py)),
+            Outcome::Error(error) => attached(|py| {
+                let _aside = errors::Aside::new(py);
+                if let Err(failed) = tell_unseen(py, error) {
+                    errors::unraisable(py, failed, None);
+                }
+            }),
         }
-        attached(|py| {
-            let _aside = errors::Aside::new(py);
-            let outcome = std::mem::replace(&mut self.state.lock().outcome, Outcome::Pending);
-            if let Outcome::Error(error) = outcome
-                && let Err(failed) = tell_unseen(py, error)
-            {
-                errors::unraisable(py, failed, None);
+        if !waiters.is_empty() || !callbacks.is_empty() {
+            attached(|_| drop((waiters, callbacks)));
+        }
+    }
+}
+
+/// A future that is done is its own iterator, which ends at once; one that isn't makes a `Waiting` for each await.
+impl Awaitable for Future {
+    #[inline]
+    fn glance(slf: &Bound<'_, Self>) -> Option<Poll> {
+        let state = slf.get().state.try_lock()?;
+        match &state.outcome {
+            // An iso is for the first who comes.
+            Outcome::Value(value) if value.bind(slf.py()).get_type_ptr() != Iso::layout().class() => {
+                Some(Poll::Ready(value.clone_ref(slf.py())))
             }
-        });
+            _ => None,
+        }
+    }
+
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
+        let text = "expected `await future`, or next() of what its __await__ returns, got next() of a pending future";
+        slf.get().outcome(slf.py()).unwrap_or_else(|| Err(PyTypeError::new_err(text))).map(Poll::Ready)
     }
 }
 
@@ -311,6 +336,13 @@ impl Waiting {
     }
 }
 
+impl Released for Waiting {
+    #[inline]
+    fn release(self, py: Python<'_>) {
+        drop(self.future.into_bound(py));
+    }
+}
+
 /// The side that resolves.
 #[pyclass(frozen, generic, weakref, module = "remuda")]
 #[derive(Debug)]
@@ -338,7 +370,7 @@ fn already_resolved(py: Python<'_>) -> PyErr {
 impl Resolver {
     /// Gives the future its result.
     #[pyo3(signature = (result, /))]
-    fn set_result(&self, py: Python<'_>, result: Py<PyAny>) -> PyResult<()> {
+    pub fn set_result(&self, py: Python<'_>, result: Py<PyAny>) -> PyResult<()> {
         self.expect_pending(py)?;
         let (value, moves) = admit_for_many(py, result, "result", self.future.get().strict)?;
         let settled = self.settle(py, Outcome::Value(value), false);
@@ -378,16 +410,21 @@ impl Resolver {
     }
 }
 
-impl Drop for Resolver {
-    fn drop(&mut self) {
-        if self.future.get().is_done() {
-            return;
+impl Released for Resolver {
+    #[inline]
+    fn release(self, py: Python<'_>) {
+        let future = self.future.into_bound(py);
+        if !future.get().is_done() {
+            attached(|_| break_promise(&future));
         }
-        attached(|py| {
-            let _aside = errors::Aside::new(py);
-            let text = "expected the future to be resolved, but its resolver is gone";
-            let error = errors::make(errors::broken_promise(py), (text,)).into_value(py).into_any();
-            drop(Future::settle(self.future.bind(py), Outcome::Error(error), false));
-        });
     }
+}
+
+#[cold]
+fn break_promise(future: &Bound<'_, Future>) {
+    let py = future.py();
+    let _aside = errors::Aside::new(py);
+    let text = "expected the future to be resolved, but its resolver is gone";
+    let error = errors::make(errors::broken_promise(py), (text,)).into_value(py).into_any();
+    drop(Future::settle(future, Outcome::Error(error), false));
 }
