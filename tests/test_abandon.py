@@ -145,4 +145,4 @@ def test_nothing_is_left(wait: Wait, end: str, workers: int) -> None:
             world.full.kill()
 
     asyncio.run(asyncio.wait_for(main(), 30))
-    gc.collect()  # what is in a circle with the error of a killed agent may take two collections
+    gc.collect()  # the circle of a runtime and an async generator, as in ordered broadcasts, may take two

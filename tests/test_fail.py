@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import gc
 import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -233,6 +235,34 @@ async def test_kill_ends_whatever_resists(
     assert [letter.message for letter in runtime.dead_letters] == ["never received"]
     assert runtime.statistics().failed == 0
     assert caplog.text == ""
+
+
+@in_runtime
+async def test_a_killed_agent_is_kept_by_nobody(runtime: remuda.Runtime) -> None:
+    """Whoever asks for a killed agent's end has an error of its own, and with the last of them the agent goes."""
+    agent = runtime.spawn(collect, unchecked([]))
+    await settle(runtime)
+    ended = weakref.ref(agent)
+    told = [asyncio.ensure_future(agent) for _ in range(2)]
+    await settle(runtime)
+    agent.kill()
+    await asyncio.wait(told)
+    found: list[Any] = [*[waiter.exception() for waiter in told], agent.exception()]
+    with pytest.raises(remuda.AgentKilled) as raised:
+        agent.result()
+    found.append(raised.value)
+    assert [type(error) for error in found] == [remuda.AgentKilled] * 4
+    assert {error.agent for error in found} == {agent}
+    assert len({id(error) for error in found}) == 4
+    assert "failed" in repr(agent)
+    gc.collect()
+    gc.disable()
+    try:
+        del agent, told, found, raised
+        await asyncio.sleep(0)
+        assert ended() is None, "nothing is left for the collector"
+    finally:
+        gc.enable()
 
 
 @in_runtime

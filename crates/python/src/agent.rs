@@ -64,6 +64,8 @@ pub enum Outcome {
     Result(Py<PyAny>),
     Error(Py<PyAny>),
     Cancelled(Py<PyAny>),
+    /// The error is made for each who asks: it refers to the agent, which would be kept by its own outcome.
+    Killed,
 }
 
 /// Who waits for the agent's next message.
@@ -203,15 +205,18 @@ impl AgentRef {
     }
 
     /// Moves the outcome out as something to raise or return.
-    pub fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
-        let ended = match &self.shared.lock().outcome {
+    pub fn outcome(slf: &Bound<'_, Self>) -> Option<PyResult<Py<PyAny>>> {
+        let py = slf.py();
+        let ended = match &slf.get().shared.lock().outcome {
             Outcome::Pending => return None,
             Outcome::Result(value) => Ok(value.clone_ref(py)),
-            Outcome::Error(error) | Outcome::Cancelled(error) => Err(error.clone_ref(py)),
+            Outcome::Error(error) | Outcome::Cancelled(error) => Err(Some(error.clone_ref(py))),
+            Outcome::Killed => Err(None),
         };
         Some(match ended {
             Ok(value) => admission::taken(py, value),
-            Err(error) => Err(PyErr::from_value(error.into_bound(py))),
+            Err(Some(error)) => Err(PyErr::from_value(error.into_bound(py))),
+            Err(None) => Err(finish::killed_error(slf)),
         })
     }
 }
@@ -351,24 +356,27 @@ impl AgentRef {
     }
 
     /// What the agent returned; raises what it raised, and `InvalidStateError` while it lives.
-    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.outcome(py)
-            .unwrap_or_else(|| Err(errors::invalid_state(py, "expected an agent that has ended, this one lives")))
+    fn result(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let lives = "expected an agent that has ended, this one lives";
+        Self::outcome(slf).unwrap_or_else(|| Err(errors::invalid_state(slf.py(), lives)))
     }
 
     /// What the agent raised, or None; raises `CancelledError` if it was cancelled, `InvalidStateError` while it lives.
-    fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let cancelled = match &self.shared.lock().outcome {
-            Outcome::Pending => None,
+    fn exception(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        let py = slf.py();
+        let cancelled = match &slf.get().shared.lock().outcome {
+            Outcome::Pending => Some(None),
             Outcome::Result(_) => return Ok(None),
             Outcome::Error(error) => return Ok(Some(error.clone_ref(py))),
-            Outcome::Cancelled(error) => Some(error.clone_ref(py)),
+            Outcome::Cancelled(error) => Some(Some(error.clone_ref(py))),
+            Outcome::Killed => None,
         };
         // Made here, and not in the match: nothing of Python's is made under the guard.
-        Err(match cancelled {
-            Some(cancelled) => PyErr::from_value(cancelled.into_bound(py)),
-            None => errors::invalid_state(py, "expected an agent that has ended, this one lives"),
-        })
+        match cancelled {
+            Some(Some(cancelled)) => Err(PyErr::from_value(cancelled.into_bound(py))),
+            Some(None) => Err(errors::invalid_state(py, "expected an agent that has ended, this one lives")),
+            None => Ok(Some(finish::killed_error(slf).into_value(py).into_any())),
+        }
     }
 
     /// Calls `callback(agent)` in the event loop when the agent has ended, soon if it has.
@@ -544,9 +552,10 @@ impl AgentRef {
     }
 
     /// The error that a cancelled agent is awaited with.
-    fn _make_cancelled_error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if self.cancelled()
-            && let Some(Err(error)) = self.outcome(py)
+    fn _make_cancelled_error(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        if slf.get().cancelled()
+            && let Some(Err(error)) = Self::outcome(slf)
         {
             return Ok(error.into_value(py).into_any());
         }
@@ -574,7 +583,7 @@ impl AgentRef {
         let state = match this.shared.lock().outcome {
             Outcome::Pending => this.state(),
             Outcome::Result(_) => "ended",
-            Outcome::Error(_) => "failed",
+            Outcome::Error(_) | Outcome::Killed => "failed",
             Outcome::Cancelled(_) => "cancelled",
         };
         format!("<AgentRef {} {state}, {} in the mailbox>", Self::display(slf), this.depth())
@@ -601,7 +610,7 @@ impl AgentRef {
             visit.call(future)?;
         }
         match &shared.outcome {
-            Outcome::Pending => {}
+            Outcome::Pending | Outcome::Killed => {}
             Outcome::Result(value) | Outcome::Error(value) | Outcome::Cancelled(value) => visit.call(value)?,
         }
         let Some(extra) = &shared.extra else {

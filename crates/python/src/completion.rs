@@ -70,7 +70,7 @@ impl Awaitable for Completion {
         let agent = this.agent.bind(py);
         this.leave(py);
         if this.tells
-            && let Some(outcome) = agent.get().outcome(py)
+            && let Some(outcome) = AgentRef::outcome(agent)
         {
             return outcome.map(Poll::Ready);
         }

@@ -154,7 +154,7 @@ impl AgentRef {
             }
             Outcome::Pending => "is stopping",
             Outcome::Result(_) => "has ended",
-            Outcome::Error(_) => "has failed",
+            Outcome::Error(_) | Outcome::Killed => "has failed",
             Outcome::Cancelled(_) => "was cancelled",
         };
         let text = format!("expected an agent that takes messages, but {} {why}", Self::display(agent));

@@ -55,16 +55,19 @@ fn is_own_closing(agent: &Bound<'_, AgentRef>, error: &PyErr) -> bool {
 
 /// `kill` was called: the coroutine is closed, wherever it waits. It runs as in any step, as the current task in the
 /// agent's context; the caller has seen to that.
-pub fn kill(agent: &Bound<'_, AgentRef>) -> PyErr {
+pub fn kill(agent: &Bound<'_, AgentRef>) {
     close_coroutine(agent);
+}
+
+/// What whoever asks for the end of a killed agent is told.
+pub fn killed_error(agent: &Bound<'_, AgentRef>) -> PyErr {
     let text = format!("{} was killed", AgentRef::display(agent));
     errors::make(errors::agent_killed(agent.py()), (text, agent))
 }
 
 /// The agent has been killed, which is no failure of its own.
-pub fn killed(agent: &Bound<'_, AgentRef>, error: PyErr) {
-    let killed = error.into_value(agent.py());
-    end(agent, Outcome::Error(killed.into_any()));
+pub fn killed(agent: &Bound<'_, AgentRef>) {
+    end(agent, Outcome::Killed);
 }
 
 /// Forgets the asyncio future that the agent waits for.
@@ -123,6 +126,7 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
     let this = agent.get();
     let cause = match &outcome {
         Outcome::Error(error) | Outcome::Cancelled(error) => Some(PyErr::from_value(error.bind(py).clone())),
+        Outcome::Killed => Some(killed_error(agent)),
         Outcome::Pending | Outcome::Result(_) => None,
     };
     let (parked, left, receiver, extra, received) = {

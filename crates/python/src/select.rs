@@ -82,7 +82,7 @@ impl Arm {
             },
             Self::Mailbox(mailbox) => mailbox.get().take_here(py),
             Self::Future(future, _) => future.get().outcome(py).transpose(),
-            Self::Agent(agent, _) => agent.get().outcome(py).transpose(),
+            Self::Agent(agent, _) => AgentRef::outcome(agent.bind(py)).transpose(),
             Self::Foreign(future, _) => {
                 let future = future.bind(py);
                 let done = future.call_method0(intern!(py, "done"))?.is_truthy()?;

@@ -56,7 +56,10 @@ pub fn run(agent: &Bound<'_, AgentRef>, machine: &Machine, place: &Place, budget
     // SAFETY: the agent's own context, which is entered nowhere else: only one thread runs the agent.
     let entered = unsafe { ffi::PyContext_Enter(this.context.as_ptr()) };
     let after = match entered {
-        0 if signals & KILL != 0 => Err(Ended::Killed(finish::kill(agent))),
+        0 if signals & KILL != 0 => {
+            finish::kill(agent);
+            Err(Ended::Killed)
+        }
         0 => advance(agent, machine, signals),
         _ => Err(Ended::With(PyErr::fetch(py))),
     };
@@ -79,8 +82,8 @@ pub fn run(agent: &Bound<'_, AgentRef>, machine: &Machine, place: &Place, budget
             finish::returned(agent, value);
             Ok(After::Nothing)
         }
-        Err(Ended::Killed(error)) => {
-            finish::killed(agent, error);
+        Err(Ended::Killed) => {
+            finish::killed(agent);
             Ok(After::Nothing)
         }
         Err(Ended::With(error)) => {
@@ -110,7 +113,7 @@ fn end_blocking(agent: &Bound<'_, AgentRef>, machine: &Machine, goes_on: bool) {
 pub enum Ended {
     Well(Py<PyAny>),
     With(PyErr),
-    Killed(PyErr),
+    Killed,
 }
 
 fn park(agent: &Bound<'_, AgentRef>) -> After {
