@@ -254,6 +254,7 @@ class Moment(datetime.datetime):
 
 ZONE = Zone()
 ARRAY = np.zeros((2, 2))
+FROZEN = remuda.freeze(np.zeros(3))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,6 @@ def test_what_a_type_hides_is_looked_for(make: Callable[[], Any]) -> None:
 
 
 NOW = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-FROZEN = remuda.freeze(np.zeros(3))
 
 
 @pytest.mark.parametrize(
