@@ -1615,7 +1615,25 @@ def _tell(
     agents: tuple[AgentRef[Any], ...], message: Any, /
 ) -> list[tuple[int, Exception | None]]: ...
 def _forget_rules() -> None: ...
+def _freeze_plain(obj: Any, /) -> Any: ...
 def _await_birth(waiting: Any, /) -> bool: ...
+
+@final
+class _Memo:
+    """What a walk of `freeze` has frozen already, by identity."""
+
+    def __new__(cls) -> Self: ...
+    def get(self, obj: Any, /) -> Any:
+        """What has become of an object, or the frame that the walk is in; None if it wasn't met."""
+
+    def put(self, obj: Any, frozen: Any, /) -> None:
+        """Note what has become of an object, which is kept."""
+
+    def enter(self, obj: Any, frame: Any, /) -> None:
+        """Note that the walk goes into an object."""
+
+    def freeze_in(self, parts: tuple[Any, ...], /) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+        """Freeze what is immutable, or made of plain containers; also gives the places of all other parts."""
 
 @final
 class _FrozenMemory:

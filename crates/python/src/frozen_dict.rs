@@ -48,7 +48,7 @@ impl Drop for Recursion {
 
 impl FrozenDict {
     /// Around a dict that nobody else refers to.
-    fn around(dict: Bound<'_, PyDict>) -> Self {
+    pub fn around(dict: Bound<'_, PyDict>) -> Self {
         Self { dict: dict.unbind(), hash: AtomicIsize::new(-1) }
     }
 

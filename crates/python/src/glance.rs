@@ -6,12 +6,13 @@
 use std::ffi::{c_int, c_void};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyString, PyTuple, PyTzInfoAccess};
-use pyo3::{ffi, intern};
+use pyo3::types::{PyDateTime, PyString, PyTuple, PyType, PyTzInfoAccess};
+use pyo3::{PyTypeInfo, ffi, intern};
 
 use crate::agent::AgentRef;
 use crate::alloc::Allocated;
-use crate::sendable::{Rule, RuleOf, with_current_rules};
+use crate::frozen_dict::FrozenDict;
+use crate::sendable::{Rule, RuleOf, learn, with_current_rules};
 
 /// What most messages are: told by the type alone, in a few comparisons.
 #[inline]
@@ -61,11 +62,53 @@ pub unsafe fn is_nested(py: Python<'_>, function: *mut ffi::PyObject) -> bool {
 /// known of types. False says nothing. Does not panic.
 pub fn is_known(object: &Bound<'_, PyAny>) -> bool {
     with_current_rules(|of| {
-        let mut glance = Glance { py: object.py(), of, parts: PARTS_IN_A_GLANCE, depth: DEPTH_OF_A_GLANCE };
+        let mut glance = Glance::new(object.py(), of);
         // SAFETY: the caller holds the object, which holds its parts: whatever is looked into can't be changed.
         unsafe { glance.knows(object.as_ptr()) }
     })
     .unwrap_or(false)
+}
+
+/// At which places there is something that isn't known, as [`is_known`] says it, to be immutable. Types that are met for
+/// the first time are asked for.
+pub fn unknown_in(py: Python<'_>, parts: &[Bound<'_, PyAny>]) -> PyResult<Vec<usize>> {
+    let mut unknown = Vec::new();
+    let mut learned: Option<Bound<'_, PyType>> = None;
+    let mut at = 0;
+    while at < parts.len() {
+        let stopped = with_current_rules(|of| {
+            for part in &parts[at..] {
+                let mut glance = Glance::new(py, of);
+                // SAFETY: the caller holds the part.
+                if !unsafe { glance.knows(part.as_ptr()) } {
+                    // SAFETY: the type of something that lives.
+                    let new = glance.new_type.map(|class| unsafe { Borrowed::from_ptr(py, class.cast()) });
+                    match new {
+                        Some(class) if !learned.as_ref().is_some_and(|last| last.is(&*class)) => {
+                            // SAFETY: it is a type.
+                            return Some(unsafe { class.to_owned().cast_into_unchecked::<PyType>() });
+                        }
+                        _ => unknown.push(at),
+                    }
+                }
+                at += 1;
+            }
+            None
+        });
+        match stopped {
+            Some(None) => {}
+            Some(Some(class)) => {
+                learn(&class)?;
+                learned = Some(class);
+            }
+            // Nothing is known at the end of a thread.
+            None => {
+                unknown.extend(at..parts.len());
+                at = parts.len();
+            }
+        }
+    }
+    Ok(unknown)
 }
 
 /// What has more parts is looked at with an eye on signals.
@@ -77,9 +120,16 @@ struct Glance<'a, 'py> {
     of: Option<&'a RuleOf>,
     parts: u32,
     depth: u32,
+    /// The type that it would have had to know.
+    new_type: Option<*mut ffi::PyTypeObject>,
 }
 
-impl Glance<'_, '_> {
+impl<'a, 'py> Glance<'a, 'py> {
+    #[inline]
+    fn new(py: Python<'py>, of: Option<&'a RuleOf>) -> Self {
+        Self { py, of, parts: PARTS_IN_A_GLANCE, depth: DEPTH_OF_A_GLANCE, new_type: None }
+    }
+
     /// # Safety
     /// A living object.
     #[inline]
@@ -104,7 +154,14 @@ impl Glance<'_, '_> {
                 // One that has caught variables may be a decorated one, which is looked for in its module.
                 return !is_nested(self.py, object);
             }
+            if class == FrozenDict::type_object_raw(self.py) {
+                return self.knows_mapping(object);
+            }
             match self.of.and_then(|rules| rules.get(&(class as usize))).map(|rule| &**rule) {
+                None => {
+                    self.new_type = Some(class);
+                    false
+                }
                 Some(Rule::Yes) => true,
                 Some(Rule::Items) if ffi::PyTuple_Check(object) != 0 => self.knows_items(object),
                 Some(Rule::Items | Rule::InSight(_)) => self.knows_what_it_refers_to(object, class),
@@ -126,6 +183,28 @@ impl Glance<'_, '_> {
             unsafe {
                 let items = Borrowed::from_ptr(deeper.py, object).cast_unchecked::<PyTuple>();
                 deeper.counts(items.len()) && items.iter_borrowed().all(|item| deeper.knows(item.as_ptr()))
+            }
+        })
+    }
+
+    /// # Safety
+    /// As for [`Glance::knows`]; the object is a `FrozenDict`.
+    unsafe fn knows_mapping(&mut self, object: *mut ffi::PyObject) -> bool {
+        self.goes_deeper(|deeper| {
+            // SAFETY: the contract; nothing changes the dict inside, which holds its keys and values.
+            unsafe {
+                let mapping = Borrowed::from_ptr(deeper.py, object).cast_unchecked::<FrozenDict>();
+                let dict = mapping.get().inside(deeper.py);
+                let (mut place, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+                deeper.counts(dict.len())
+                    && loop {
+                        if ffi::PyDict_Next(dict.as_ptr(), &raw mut place, &raw mut key, &raw mut value) == 0 {
+                            break true;
+                        }
+                        if !(deeper.knows(key) && deeper.knows(value)) {
+                            break false;
+                        }
+                    }
             }
         })
     }

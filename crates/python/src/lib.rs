@@ -42,6 +42,7 @@ mod current;
 mod deliver;
 mod errors;
 mod finish;
+mod freezing;
 mod frozen_dict;
 mod frozen_memory;
 mod frozen_views;
@@ -143,6 +144,8 @@ mod _kernel {
         crate::frozen_dict::install(py)?;
         // For `remuda.capabilities` alone.
         module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;
+        module.setattr("_freeze_plain", wrap_pyfunction!(crate::freezing::_freeze_plain, module)?)?;
+        module.setattr("_Memo", py.get_type::<crate::freezing::Memo>())?;
         module.setattr("_await_birth", wrap_pyfunction!(crate::spawn::_await_birth, module)?)?;
         module.setattr("_FrozenMemory", py.get_type::<crate::frozen_memory::FrozenMemory>())?;
         // For `remuda.primitives.broadcast` alone.

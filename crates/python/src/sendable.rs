@@ -256,6 +256,11 @@ fn rule_of(class: &Bound<'_, PyType>) -> PyResult<Arc<Rule>> {
     Ok(rule)
 }
 
+/// Asks for what isn't known of a type yet.
+pub fn learn(class: &Bound<'_, PyType>) -> PyResult<()> {
+    rule_of(class).map(drop)
+}
+
 #[cold]
 fn ask(class: &Bound<'_, PyType>) -> PyResult<Rule> {
     static RULE_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

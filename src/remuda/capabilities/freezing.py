@@ -14,15 +14,14 @@ that is an error.
 
 from __future__ import annotations
 
-import contextlib
-import operator
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, TypeVar, overload
 
+from remuda import _kernel
 from remuda._kernel import FrozenDict, Val
 from remuda.capabilities.arrays import freeze_array, is_alone, is_dict_alone
-from remuda.capabilities.plans import BUILTIN, Container, Leaf, Plan, plan_of
+from remuda.capabilities.plans import BUILTIN, HOLDER, Container, plan_of
 from remuda.capabilities.records import Record, Refused
 from remuda.capabilities.rules import ATOMS
 from remuda.errors import NotSendable
@@ -86,6 +85,9 @@ def freeze(obj: Any, /) -> Any:
     """
     if type(obj) in ATOMS:
         return obj
+    frozen = _kernel._freeze_plain(obj)
+    if frozen is not None:
+        return frozen
     holder = [obj]
     del obj
     return freeze_held(holder)
@@ -103,17 +105,14 @@ def freeze_held(holder: list[Any], /) -> Any:
     Raises:
         NotSendable: As `freeze`.
     """
-    with contextlib.suppress(_Again):
+    try:
         return _Walk(deferred=False).freeze(holder)
-    return _Walk(deferred=True).freeze(holder)
+    except _Again:
+        return _Walk(deferred=True).freeze(holder)
 
 
 class _Again(Exception):
     """The walk has to be done again, deferred."""
-
-
-class _Later:
-    """What `enter` returns for an object that is frozen when its parts are."""
 
 
 class _Frame:
@@ -122,25 +121,28 @@ class _Frame:
     Attributes:
         obj: The object.
         plan: How it is frozen.
-        names: For a record, what its attributes are called.
         parts: What it consists of.
-        done: The frozen parts, as far as they are.
-        parent: The frame of what it was found in, and `at` which part of that it is.
+        names: For a record, what its attributes are called.
+        rest: At which places there are parts that are still to be looked at.
+        done: The parts, frozen as far as the walk is; None if none had to be changed.
+        parent: The frame of what it was found in, and `index` where in that.
         copy: For a record, its copy, which is empty or unfinished.
         trusted: Whether something inside was given the object itself, in the hope that it is frozen.
-        alone: Whether nobody else has the object, and so the ways to its parts that are known are all.
+        alone: Whether nobody else has the object, and so the ways to its parts that are known are all; None if that
+            isn't known yet.
     """
 
     __slots__ = (
         "alone",
-        "at",
         "copy",
         "done",
+        "index",
         "names",
         "obj",
         "parent",
         "parts",
         "plan",
+        "rest",
         "trusted",
     )
 
@@ -148,175 +150,198 @@ class _Frame:
         self,
         obj: Any,
         plan: Container | Record,
-        names: tuple[str, ...],
-        parts: tuple[Any, ...],
+        parts: Sequence[Any],
+        done: Sequence[Any],
+        rest: Iterable[int],
         parent: _Frame | None,
+        index: int,
+        names: tuple[str, ...] = (),
+        copy: Any = None,
     ) -> None:
         self.obj = obj
         self.plan = plan
-        self.names = names
         self.parts = parts
-        self.done: list[Any] = []
+        self.names = names
+        self.rest = iter(rest)
+        self.done: list[Any] | None = None if done is parts else [*done]
         self.parent = parent
-        self.at = 0 if parent is None else len(parent.done)
-        self.copy: Any = None
+        self.index = index
+        self.copy = copy
         self.trusted = False
-        self.alone = False
+        self.alone: bool | None = None
+
+    def put(self, index: int, result: Any) -> None:
+        """Note what has become of a part."""
+        if result is not self.parts[index]:
+            if self.done is None:
+                self.done = [*self.parts]
+            self.done[index] = result
 
     def is_part_alone(self, index: int) -> bool:
         """Whether nobody else has a part: it must be in no variable."""
-        return self.alone and is_alone(self.parts, index, 1 if self.parts is self.obj else 2)
+        frames: list[_Frame] = []
+        frame = self
+        while frame.alone is None:
+            frames.append(frame)
+            frame = frame.parent  # type: ignore[assignment]  # the outermost is alone
+        while frames:
+            inner = frames.pop()
+            inner.alone = frame.alone and inner.is_alone_in(frame)
+            frame = inner
+        return bool(self.alone) and is_alone(self.parts, index, self.holders())
+
+    def is_alone_in(self, parent: _Frame) -> bool:
+        """Whether nobody else has the object, if that is so of what it was found in."""
+        holders = parent.holders() + 2  # this frame, and the memo
+        if isinstance(self.plan, Record):
+            owns = is_dict_alone(self.obj)
+        else:
+            holders += self.parts is self.obj
+            owns = self.plan.owns
+        return owns and is_alone(parent.parts, self.index, holders)
+
+    def holders(self) -> int:
+        """How many containers are known to have each part: the object, and what is here."""
+        return 1 + (self.parts is not self.obj) + (self.done is not None)
 
 
 class _Walk:
+    __slots__ = ("deferred", "memo", "owners", "records")
+
     def __init__(self, deferred: bool) -> None:
         self.deferred = deferred
-        # Of the object that is entered next.
-        self.alone = False
+        self.memo = _kernel._Memo()
         # Arrays whose memory was taken: what is left of the original, a `__del__`, mustn't write it.
         self.owners: list[Any] = []
-        self.frozen: dict[int, Any] = {}
-        # What an identity in `frozen` stands for must not go before the walk ends.
-        self.kept: list[Any] = []
-        self.within: dict[int, _Frame] = {}
-        self.records: deque[_Frame] = deque()
-        self.plans: dict[type, Plan] = {}
+        self.records: list[_Frame] = []
 
     def freeze(self, holder: list[Any]) -> Any:
-        self.alone = is_alone(holder, 0, 1)
-        result = self.walk(holder[0], None)
-        while self.records:
-            frame = self.records.popleft()
-            for part in frame.parts:
-                self.alone = False
-                frame.done.append(self.walk(part, frame))
-            self.leave(frame, frame.done)
+        outermost = _Frame(holder, HOLDER, holder, holder, (0,), None, 0)
+        outermost.alone = True
+        self.walk(outermost)
+        for frame in self.records:  # which grow meanwhile
+            self.walk(frame)
+            self.leave(frame)
         for owner in self.owners:
             owner.flags.writeable = False
-        return result
+        return holder[0] if outermost.done is None else outermost.done[0]
 
-    def walk(self, root: Any, parent: _Frame | None) -> Any:
-        stack: list[_Frame] = []
-        result = self.enter(root, parent, stack)
-        while stack:
-            frame = stack[-1]
-            parts, done = frame.parts, frame.done
-            if result is not _Later:
-                done.append(result)
-            for index in range(len(done), len(parts)):
-                if type(parts[index]) in ATOMS:
-                    done.append(parts[index])
-                    continue
-                result = None
-                self.alone = frame.is_part_alone(index)
-                result = self.enter(parts[index], frame, stack)
-                if result is _Later:
-                    break
-                done.append(result)
+    def walk(self, outermost: _Frame) -> None:
+        """Freeze the parts of a frame."""
+        get = self.memo.get
+        frame = outermost
+        while True:
+            for index in frame.rest:
+                result = get(frame.parts[index])
+                if result is None:
+                    result = self.enter(frame, index)
+                    if type(result) is _Frame:
+                        frame = result
+                        break
+                elif type(result) is _Frame:
+                    result = self.meet(result, frame, index)
+                frame.put(index, result)
             else:
-                stack.pop()
-                result = self.leave(frame, frame.done)
-        return result
+                if frame is outermost:
+                    return
+                result = self.leave(frame)
+                index = frame.index
+                frame = frame.parent  # type: ignore[assignment]  # only the outermost has none
+                frame.put(index, result)
 
-    def enter(self, obj: Any, parent: _Frame | None, stack: list[_Frame]) -> Any:
-        """Freeze what can be frozen at once, or put it on the stack."""
-        cls = type(obj)
-        if cls in ATOMS:
-            return obj
-        key = id(obj)
-        if key in self.frozen:
-            return self.frozen[key]
-        if key in self.within:
-            return self.meet(self.within[key], obj, parent)
+    def enter(self, parent: _Frame, index: int) -> Any:
+        """Freeze a part of what the walk is in, or give the frame to go on with."""
+        obj = parent.parts[index]
         try:
-            plan = BUILTIN.get(cls) or self.plans.get(cls)
-            if plan is None:
-                plan = self.plans[cls] = plan_of(cls)
+            plan = BUILTIN.get(type(obj)) or plan_of(type(obj))
             if isinstance(plan, Container):
-                snapshot = plan.snapshot(obj)
-                parts = plan.parts(snapshot)
-                if ATOMS.issuperset(map(type, parts)):
-                    self.remember(obj, snapshot)
-                    return snapshot
-                frame = _Frame(obj, plan, (), parts, parent)
-                frame.alone = self.alone and plan.owns
-            elif isinstance(plan, Leaf):
+                parts = plan.parts(obj)
+                done, rest = self.memo.freeze_in(parts)
+                if rest:
+                    frame = _Frame(obj, plan, parts, done, rest, parent, index)
+                    self.memo.enter(obj, frame)
+                    return frame
+                result = obj if plan.immutable and done is parts else plan.build(obj, done)
+            elif isinstance(plan, Record):
+                names, parts = plan.state(obj)
+                done, rest = self.memo.freeze_in(parts)
+                if rest:
+                    copy = plan.empty(obj) if self.deferred or not plan.immutable else None
+                    frame = _Frame(obj, plan, parts, done, rest, parent, index, names, copy)
+                    return self.go_into(frame)
+                if plan.immutable and done is parts:
+                    return obj
+                result = plan.empty(obj)
+                plan.fill(result, names, done)
+            else:
                 result = plan.freeze(obj)
                 if plan.is_array:
-                    result = None
-                    result = freeze_array(obj, self.owners if self.alone else None)
-                if result is not obj:
-                    self.remember(obj, result)
-                return result
-            else:
-                names, parts = plan.state(obj)
-                frame = _Frame(obj, plan, names, parts, parent)
-                frame.alone = self.alone and is_dict_alone(obj)
-                if self.deferred or not plan.immutable:
-                    frame.copy = plan.empty(obj)
+                    result = obj = None
+                    owners = self.owners if parent.is_part_alone(index) else None
+                    result = freeze_array(parent.parts[index], owners)
+                    obj = parent.parts[index]
+                if result is obj:
+                    return obj
         except Refused as refused:
             if _is_immutable(obj):
                 return obj
-            raise _refusal(obj, _path(parent), str(refused)) from refused.__cause__
+            raise _refusal(obj, _path(parent, index), str(refused)) from refused.__cause__
         except Exception as error:
-            text = f"it could not be looked into: {type(error).__name__}: {error}"
-            raise _refusal(obj, _path(parent), text) from error
-        if frame.copy is not None:
-            self.remember(obj, frame.copy)
-            if self.deferred:
-                self.records.append(frame)
-                return frame.copy
-        if ATOMS.issuperset(map(type, parts)):
-            return self.leave(frame, parts)
-        if frame.copy is None:
-            self.within[key] = frame
-        stack.append(frame)
-        return _Later
+            raise _failure(obj, _path(parent, index), error) from error
+        self.memo.put(obj, result)
+        return result
 
-    def leave(self, frame: _Frame, done: Sequence[Any]) -> Any:
+    def go_into(self, frame: _Frame) -> Any:
+        """Go on with the attributes of a record, now or later."""
+        if frame.copy is None:
+            self.memo.enter(frame.obj, frame)
+            return frame
+        self.memo.put(frame.obj, frame.copy)
+        if not self.deferred:
+            return frame
+        frame.alone = False
+        self.records.append(frame)
+        return frame.copy
+
+    def leave(self, frame: _Frame) -> Any:
         """Make the frozen object of the frozen parts."""
         obj, plan = frame.obj, frame.plan
-        same = done is frame.parts or all(map(operator.is_, frame.parts, done))
         try:
-            if frame.copy is None and same and plan.immutable:
+            if frame.copy is None and frame.done is None and plan.immutable:
                 result = obj
             elif isinstance(plan, Record):
                 result = plan.empty(obj) if frame.copy is None else frame.copy
-                plan.fill(result, frame.names, tuple(done))
+                plan.fill(result, frame.names, frame.done or frame.parts)
             else:
-                result = plan.build(obj, tuple(done))
+                result = plan.build(obj, tuple(frame.done or frame.parts))
         except Refused as refused:
-            raise _refusal(obj, _path(frame.parent, frame.at), str(refused)) from refused.__cause__
+            path = _path(frame.parent, frame.index)
+            raise _refusal(obj, path, str(refused)) from refused.__cause__
         except Exception as error:
-            text = f"its frozen copy could not be made: {type(error).__name__}: {error}"
-            raise _refusal(obj, _path(frame.parent, frame.at), text) from error
+            raise _failure(obj, _path(frame.parent, frame.index), error) from error
         if frame.trusted and result is not obj:
             raise _Again
-        self.within.pop(id(obj), None)
-        self.remember(obj, result)
+        self.memo.put(obj, result)
         return result
 
-    def meet(self, frame: _Frame, obj: Any, parent: _Frame | None) -> Any:
-        """Close a cycle: the object is one that the walk is in."""
+    def meet(self, frame: _Frame, parent: _Frame, index: int) -> Any:
+        """Close a cycle: a part is an object that the walk is in."""
+        obj = frame.obj
         if not self.deferred:
             if frame.plan.immutable:
                 frame.trusted = True
                 return obj
-            between = parent
+            between: _Frame | None = parent
             while between is not None and between is not frame:
                 if isinstance(between.plan, Record):
                     raise _Again
                 between = between.parent
-        path, start = _path(parent), _path(frame.parent, frame.at)
+        path, start = _path(parent, index), _path(frame.parent, frame.index)
         text = (
             f"expected containers that don't contain themselves, got a {_name(type(obj))} that does: "
             f"{_shortened(path)} is {_shortened(start)}; make one of them a dataclass, or send it with iso(x)"
         )
         raise NotSendable(text, obj, path)
-
-    def remember(self, obj: Any, result: Any) -> None:
-        self.frozen[id(obj)] = result
-        self.kept.append(obj)
 
 
 def _is_immutable(obj: Any) -> bool:
@@ -328,19 +353,17 @@ def _is_immutable(obj: Any) -> bool:
     return True
 
 
-def _path(frame: _Frame | None, at: int | None = None) -> str:
-    """An expression for one of a frame's parts, or for that which the walk has come to."""
+def _path(frame: _Frame | None, index: int) -> str:
+    """An expression for one of a frame's parts."""
     before, after = [], []
-    if at is None and frame is not None:
-        at = len(frame.done)
-    while frame is not None and at is not None:
+    while frame is not None and frame.parent is not None:
         if isinstance(frame.plan, Record):
-            left, right = "", f".{frame.names[at]}"
+            left, right = "", f".{frame.names[index]}"
         else:
-            left, right = frame.plan.label(frame.obj, frame.parts, at)
+            left, right = frame.plan.label(frame.obj, frame.parts, index)
         before.append(left)
         after.append(right)
-        at, frame = frame.at, frame.parent
+        index, frame = frame.index, frame.parent
     return "".join(before) + "obj" + "".join(reversed(after))
 
 
@@ -358,3 +381,7 @@ def _name(cls: type) -> str:
 def _refusal(obj: Any, path: str, advice: str) -> NotSendable:
     text = f"expected what can be frozen, got a {_name(type(obj))} at {_shortened(path)}: {advice}"
     return NotSendable(text, obj, path)
+
+
+def _failure(obj: Any, path: str, error: Exception) -> NotSendable:
+    return _refusal(obj, path, f"it could not be copied: {type(error).__name__}: {error}")

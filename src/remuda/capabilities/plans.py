@@ -18,9 +18,9 @@ import operator
 import reprlib
 import sys
 import types
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from remuda import _kernel
 from remuda._kernel import FrozenDict
@@ -28,7 +28,7 @@ from remuda.capabilities import records
 from remuda.capabilities.records import Record, Refused
 from remuda.capabilities.rules import is_immutable_type
 
-__all__ = ["BUILTIN", "Container", "Leaf", "Plan", "frozen_mapping", "plan_of"]
+__all__ = ["BUILTIN", "HOLDER", "Container", "Leaf", "Plan", "frozen_mapping", "plan_of"]
 
 frozen_mapping: Any = getattr(builtins, "frozendict", FrozenDict)
 
@@ -52,26 +52,23 @@ class Container:
     """A type whose instances consist of their parts.
 
     Attributes:
-        snapshot: Makes the immutable container of the same parts, which is frozen if they all are.
-        parts: Gives the parts of a snapshot.
+        parts: Gives the parts that an object has at one moment.
         build: Makes the frozen object of the object and its frozen parts.
         label: Gives what stands before and after an object's path in the path of one of its parts.
         immutable: Whether an object that has only frozen parts is frozen itself.
         owns: Whether nobody can get at the parts but through an object that has them.
     """
 
-    __slots__ = ("build", "immutable", "label", "owns", "parts", "snapshot")
+    __slots__ = ("build", "immutable", "label", "owns", "parts")
 
     def __init__(
         self,
-        snapshot: Callable[[Any], Any],
         parts: Callable[[Any], tuple[Any, ...]],
         build: Callable[[Any, tuple[Any, ...]], Any],
         label: Callable[[Any, tuple[Any, ...], int], tuple[str, str]],
         immutable: bool = False,
         owns: bool = True,
     ) -> None:
-        self.snapshot = snapshot
         self.parts = parts
         self.build = build
         self.label = label
@@ -81,7 +78,10 @@ class Container:
 
 Plan = Leaf | Container | Record
 
-_plans: WeakKeyDictionary[type, Plan] = WeakKeyDictionary()
+_plans: dict[int, Plan] = {}
+"""By the addresses of types, which is quicker than by weak references to them."""
+
+_types: dict[int, weakref.ref[type]] = {}
 
 
 def plan_of(cls: type) -> Plan:
@@ -90,10 +90,22 @@ def plan_of(cls: type) -> Plan:
     Raises:
         Refused: If they can't be.
     """
-    plan = BUILTIN.get(cls) or _plans.get(cls)
+    plan = _plans.get(id(cls))
     if plan is None:
-        plan = _plans[cls] = _find(cls)
+        plan = BUILTIN.get(cls) or _find(cls)
+        _remember(cls, plan)
     return plan
+
+
+def _remember(cls: type, plan: Plan) -> None:
+    """Remember the plan for a type until the type goes: another one may get its address then."""
+    address = id(cls)
+
+    def forget(_gone: object) -> None:
+        del _plans[address], _types[address]
+
+    _types[address] = weakref.ref(cls, forget)
+    _plans[address] = plan
 
 
 def _find(cls: type) -> Plan:
@@ -147,8 +159,8 @@ def _tuple_class(cls: type) -> Plan:
         def label(_obj: Any, _parts: tuple[Any, ...], index: int) -> tuple[str, str]:
             return "", f".{fields[index]}" if index < len(fields) else f"[{index}]"
 
-        return Container(_keep, _items, _same_tuple_class, label, immutable=True)
-    return Container(_keep, _items, _only_as_it_is, _item, immutable=True)
+        return Container(_items, _same_tuple_class, label, immutable=True)
+    return Container(_items, _only_as_it_is, _item, immutable=True)
 
 
 def _items(obj: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -172,9 +184,14 @@ def _keys_and_values(obj: Mapping[Any, Any]) -> tuple[Any, ...]:
     return (*obj, *obj.values())
 
 
+def _copied_keys_and_values(obj: Mapping[Any, Any]) -> tuple[Any, ...]:
+    """Those of a copy, because the keys and the values are got one after the other."""
+    return _keys_and_values(dict(obj))
+
+
 def _as_mapping(_obj: Any, parts: tuple[Any, ...]) -> Any:
     half = len(parts) // 2
-    return frozen_mapping(zip(parts[:half], parts[half:], strict=True))
+    return frozen_mapping(dict(zip(parts[:half], parts[half:], strict=True)))
 
 
 def _key(_obj: Any, parts: tuple[Any, ...], index: int) -> tuple[str, str]:
@@ -246,25 +263,27 @@ def _dtype(_obj: Any) -> Any:
 
 
 _KEEP = Leaf(_keep)
-_MAPPING = Container(frozen_mapping, _keys_and_values, _as_mapping, _key)
-_LIST = Container(tuple, tuple, _as_tuple, _item)
+_MAPPING = Container(_copied_keys_and_values, _as_mapping, _key)
+HOLDER = Container(_keep, _as_tuple, _item)
+"""For the list that an object comes in."""
+_LIST = Container(tuple, _as_tuple, _item)
 
 BUILTIN: dict[type, Plan] = {
     list: _LIST,
-    tuple: Container(_keep, tuple, _as_tuple, _item, immutable=True),
+    tuple: Container(tuple, _as_tuple, _item, immutable=True),
     collections.deque: _LIST,
-    set: Container(frozenset, tuple, _as_frozenset, _member),
-    frozenset: Container(_keep, tuple, _as_frozenset, _member, immutable=True),
+    set: Container(tuple, _as_frozenset, _member),
+    frozenset: Container(tuple, _as_frozenset, _member, immutable=True),
     dict: _MAPPING,
     collections.OrderedDict: _MAPPING,
     collections.defaultdict: _MAPPING,
     collections.Counter: _MAPPING,
     types.MappingProxyType: Container(
-        frozen_mapping, _keys_and_values, _as_mapping, _key, owns=False
+        _copied_keys_and_values, _as_mapping, _key, owns=False
     ),
-    FrozenDict: Container(_keep, _keys_and_values, _as_mapping, _key, immutable=True),
-    frozen_mapping: Container(_keep, _keys_and_values, _as_mapping, _key, immutable=True),
-    slice: Container(_keep, _ends, _as_slice, _end, immutable=True),
+    FrozenDict: Container(_keys_and_values, _as_mapping, _key, immutable=True),
+    frozen_mapping: Container(_keys_and_values, _as_mapping, _key, immutable=True),
+    slice: Container(_ends, _as_slice, _end, immutable=True),
     bytearray: Leaf(bytes),
     memoryview: Leaf(_view),
     types.FunctionType: Leaf(_function),

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from remuda._kernel import FrozenDict
-from remuda.capabilities.layouts import Layout, dict_of, is_made_in_python, layout_of
+from remuda.capabilities.layouts import Layout, dict_of, is_made_in_python, layout_of, may_hold_more
 
 __all__ = ["Record", "Refused", "attributes_of", "find", "is_frozen_copy"]
 
@@ -73,7 +73,7 @@ def find(cls: type) -> Record | None:
     """How to copy instances of a class, or None if it is of no kind that is known here."""
     if _is_struct(cls):
         frozen = cls.__struct_config__.frozen  # type: ignore[attr-defined]
-        if frozen and (cls.__dictoffset__ == 0 or cls in _made_here):
+        if frozen and (cls in _made_here or not may_hold_more(cls, cls.__struct_fields__)):
             return Record(True, _struct_state, _empty_frozen_struct, _fill_struct)
         return Record(False, _struct_state, _empty_struct, _fill_struct)
     own = vars(cls)

@@ -327,6 +327,8 @@ def is_in_sight(kind: type, rule: Rule) -> bool:
     """
     if not isinstance(rule, tuple | _Attributes):
         return False
+    if rule is BY_ATTRIBUTES and hasattr(kind, "__struct_config__"):
+        return False  # `freeze` copies it, so that it isn't to be told at a glance
     names = rule if isinstance(rule, tuple) else ()
     defined = {name: value for base in reversed(kind.__mro__) for name, value in vars(base).items()}
     if defined["__getattribute__"] is not vars(object)["__getattribute__"]:
