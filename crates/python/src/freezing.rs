@@ -83,7 +83,7 @@ impl Memo {
                 Some(frozen) => done.get_or_insert_with(|| parts.as_slice().to_vec())[at] = frozen,
             }
         }
-        let left = PyTuple::new(py, left)?;
+        let left = if left.is_empty() { PyTuple::empty(py) } else { PyTuple::new(py, left)? };
         match done {
             Some(done) => Ok((PyTuple::new(py, done)?, left)),
             None => Ok((parts, left)),
@@ -113,7 +113,38 @@ pub fn _freeze_plain<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py,
     if unknown_in(obj.py(), std::slice::from_ref(obj))?.is_empty() {
         return Ok(Some(obj.clone()));
     }
+    if !is_container(obj) {
+        return Ok(None);
+    }
     Memo::new().freeze(obj, 0, DEPTH)
+}
+
+/// Sets attributes as `object.__setattr__` does, whatever the class makes of it. It has to be one made in Python.
+#[pyfunction]
+#[pyo3(signature = (obj, names, values, /))]
+pub fn _set_attributes(
+    obj: &Bound<'_, PyAny>,
+    names: &Bound<'_, PyTuple>,
+    values: &Bound<'_, PyTuple>,
+) -> PyResult<()> {
+    for (name, value) in names.iter_borrowed().zip(values.iter_borrowed()) {
+        // SAFETY: living objects; if the name is no string, it says so.
+        if unsafe { ffi::PyObject_GenericSetAttr(obj.as_ptr(), name.as_ptr(), value.as_ptr()) } != 0 {
+            return Err(PyErr::fetch(obj.py()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an object is of a type that is frozen here.
+fn is_container(object: &Bound<'_, PyAny>) -> bool {
+    let class = object.get_type_ptr();
+    class == &raw mut ffi::PyList_Type
+        || class == &raw mut ffi::PyDict_Type
+        || class == &raw mut ffi::PyTuple_Type
+        || class == &raw mut ffi::PySet_Type
+        || class == &raw mut ffi::PyFrozenSet_Type
+        || object.is_exact_instance_of::<FrozenDict>()
 }
 
 fn address(object: &Bound<'_, PyAny>) -> usize {
@@ -140,7 +171,7 @@ impl Memo {
         match self.of.get(&address(object)) {
             Some(Entry::Done(_, frozen)) => return Ok(Some(frozen.bind(py).clone())),
             Some(Entry::Left | Entry::Within(..)) => return Ok(None),
-            None if depth == 0 => return Ok(None),
+            None if depth == 0 || !is_container(object) => return Ok(None),
             None => {}
         }
         let only_here = has_only(object, holders);

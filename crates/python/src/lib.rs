@@ -145,6 +145,7 @@ mod _kernel {
         // For `remuda.capabilities` alone.
         module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;
         module.setattr("_freeze_plain", wrap_pyfunction!(crate::freezing::_freeze_plain, module)?)?;
+        module.setattr("_set_attributes", wrap_pyfunction!(crate::freezing::_set_attributes, module)?)?;
         module.setattr("_Memo", py.get_type::<crate::freezing::Memo>())?;
         module.setattr("_await_birth", wrap_pyfunction!(crate::spawn::_await_birth, module)?)?;
         module.setattr("_FrozenMemory", py.get_type::<crate::frozen_memory::FrozenMemory>())?;

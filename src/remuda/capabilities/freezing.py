@@ -21,7 +21,7 @@ from typing import Any, TypeVar, overload
 from remuda import _kernel
 from remuda._kernel import FrozenDict, Val
 from remuda.capabilities.arrays import freeze_array, is_alone, is_dict_alone
-from remuda.capabilities.plans import BUILTIN, HOLDER, Container, plan_of
+from remuda.capabilities.plans import HOLDER, PLANS, Container, plan_of
 from remuda.capabilities.records import Record, Refused
 from remuda.capabilities.rules import ATOMS
 from remuda.errors import NotSendable
@@ -253,7 +253,7 @@ class _Walk:
         """Freeze a part of what the walk is in, or give the frame to go on with."""
         obj = parent.parts[index]
         try:
-            plan = BUILTIN.get(type(obj)) or plan_of(type(obj))
+            plan = PLANS.get(id(type(obj))) or plan_of(type(obj))
             if isinstance(plan, Container):
                 parts = plan.parts(obj)
                 done, rest = self.memo.freeze_in(parts)
@@ -311,7 +311,7 @@ class _Walk:
                 result = obj
             elif isinstance(plan, Record):
                 result = plan.empty(obj) if frame.copy is None else frame.copy
-                plan.fill(result, frame.names, frame.done or frame.parts)
+                plan.fill(result, frame.names, tuple(frame.done or frame.parts))
             else:
                 result = plan.build(obj, tuple(frame.done or frame.parts))
         except Refused as refused:

@@ -36,9 +36,11 @@ class Layout:
         slots: In which of the classes each slot is.
         dict_at: Which of them gives the dict of an instance; None if instances have none.
         cached: The names of cached properties.
+        is_plain: Whether to ask an instance for a slot, or for its `__dict__`, gives just that.
+        caught: The names that something else than a slot or the dict catches, if they are assigned to.
     """
 
-    __slots__ = ("cached", "dict_at", "slots")
+    __slots__ = ("cached", "caught", "dict_at", "is_plain", "slots")
 
     def __init__(self, cls: type) -> None:
         self.slots: dict[str, int] = {}
@@ -55,6 +57,18 @@ class Layout:
                     self.dict_at = at
         cached.update(n for n, v in found.items() if type(v) is functools.cached_property)
         self.cached = frozenset(cached)
+        self.is_plain = (
+            found["__getattribute__"] is vars(object)["__getattribute__"]
+            and "__getattr__" not in found
+            and all(type(found[name]) is types.MemberDescriptorType for name in self.slots)
+            and (self.dict_at is None or type(found["__dict__"]) is types.GetSetDescriptorType)
+        )
+        self.caught = frozenset(
+            name
+            for name, value in found.items()
+            if name not in self.slots
+            and (hasattr(type(value), "__set__") or hasattr(type(value), "__delete__"))
+        )
 
     def slot(self, cls: type, name: str) -> Any:
         """The descriptor of a slot of the class."""

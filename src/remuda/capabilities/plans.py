@@ -28,7 +28,7 @@ from remuda.capabilities import records
 from remuda.capabilities.records import Record, Refused
 from remuda.capabilities.rules import is_immutable_type
 
-__all__ = ["BUILTIN", "HOLDER", "Container", "Leaf", "Plan", "frozen_mapping", "plan_of"]
+__all__ = ["HOLDER", "PLANS", "Container", "Leaf", "Plan", "frozen_mapping", "plan_of"]
 
 frozen_mapping: Any = getattr(builtins, "frozendict", FrozenDict)
 
@@ -78,8 +78,8 @@ class Container:
 
 Plan = Leaf | Container | Record
 
-_plans: dict[int, Plan] = {}
-"""By the addresses of types, which is quicker than by weak references to them."""
+PLANS: dict[int, Plan] = {}
+"""What is known of types, by their addresses: that is quicker than by weak references to them."""
 
 _types: dict[int, weakref.ref[type]] = {}
 
@@ -90,22 +90,17 @@ def plan_of(cls: type) -> Plan:
     Raises:
         Refused: If they can't be.
     """
-    plan = _plans.get(id(cls))
-    if plan is None:
-        plan = BUILTIN.get(cls) or _find(cls)
-        _remember(cls, plan)
-    return plan
-
-
-def _remember(cls: type, plan: Plan) -> None:
-    """Remember the plan for a type until the type goes: another one may get its address then."""
     address = id(cls)
+    if (known := PLANS.get(address)) is not None:
+        return known
+    plan = _BUILTIN.get(cls) or _find(cls)
 
-    def forget(_gone: object) -> None:
-        del _plans[address], _types[address]
+    def forget(_gone: object) -> None:  # another type may get the address
+        del PLANS[address], _types[address]
 
     _types[address] = weakref.ref(cls, forget)
-    _plans[address] = plan
+    PLANS[address] = plan
+    return plan
 
 
 def _find(cls: type) -> Plan:
@@ -268,7 +263,7 @@ HOLDER = Container(_keep, _as_tuple, _item)
 """For the list that an object comes in."""
 _LIST = Container(tuple, _as_tuple, _item)
 
-BUILTIN: dict[type, Plan] = {
+_BUILTIN: dict[type, Plan] = {
     list: _LIST,
     tuple: Container(tuple, _as_tuple, _item, immutable=True),
     collections.deque: _LIST,

@@ -22,19 +22,15 @@ from typing import Any, NoReturn
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from remuda._kernel import FrozenDict
-from remuda.capabilities.layouts import Layout, dict_of, is_made_in_python, layout_of, may_hold_more
+from remuda.capabilities.layouts import dict_of, is_made_in_python, layout_of, may_hold_more
+from remuda.capabilities.states import Filler, Reader, State, fill, filler_of, read, reader_of
 
 __all__ = ["Record", "Refused", "attributes_of", "find", "is_frozen_copy"]
-
-# Where attrs keeps the hash of an instance. Not copied, since the hash is that of the fields.
-_CACHED_HASH = "_attrs_cached_hash"
 
 # pydantic's note of which fields were given; its serializer wants a set.
 _FIELDS_SET = "__pydantic_fields_set__"
 # What it keeps of fields that the model doesn't have; its serializer wants a dict.
 _EXTRA = "__pydantic_extra__"
-
-State = tuple[tuple[str, ...], tuple[Any, ...]]
 
 _frozen_classes: WeakKeyDictionary[type, ref[type]] = WeakKeyDictionary()
 _made_here: WeakSet[type] = WeakSet()
@@ -59,9 +55,9 @@ class Record:
     def __init__(
         self,
         immutable: bool,
-        state: Callable[[Any], State],
+        state: Reader,
         empty: Callable[[Any], Any],
-        fill: Callable[[Any, tuple[str, ...], tuple[Any, ...]], None],
+        fill: Filler,
     ) -> None:
         self.immutable = immutable
         self.state = state
@@ -82,7 +78,7 @@ def find(cls: type) -> Record | None:
         private: Any = cls.__private_attributes__  # type: ignore[attr-defined]
         frozen = bool(config.get("frozen")) and not private
         if frozen:
-            return Record(True, _state, _empty_like, _fill_model)
+            return Record(True, read, _empty_like, _fill_model)
     elif dataclasses.is_dataclass(cls):
         # A subclass that is no dataclass itself takes any attribute.
         params: Any = own.get("__dataclass_params__")
@@ -95,8 +91,9 @@ def find(cls: type) -> Record | None:
     if not is_made_in_python(cls):
         return None
     if frozen:
-        return Record(True, _state, _empty_like, _fill)
-    return Record(False, _plain_state, _empty_frozen, _fill)
+        return Record(True, reader_of(cls, with_cached=True), _empty_like, filler_of(cls))
+    filler = fill if _is_pydantic(cls) else filler_of(cls)
+    return Record(False, reader_of(cls, with_cached=False), _frozen_maker(), filler)
 
 
 def is_frozen_copy(cls: type) -> bool:
@@ -109,7 +106,7 @@ def is_frozen_copy(cls: type) -> bool:
 
 def attributes_of(obj: Any) -> dict[str, Any]:
     """All that an instance of a frozen class has by name, not just its fields."""
-    names, values = (_struct_state if _is_struct(type(obj)) else _state)(obj)
+    names, values = (_struct_state if _is_struct(type(obj)) else read)(obj)
     attributes = dict(zip(names, values, strict=True))
     attributes.pop(_FIELDS_SET, None)
     return attributes
@@ -120,42 +117,11 @@ def _is_pydantic(cls: type) -> bool:
     return pydantic is not None and issubclass(cls, pydantic.BaseModel)
 
 
-# Instances whose attributes are in a dict, in slots, or in both
-
-
-def _state(obj: Any) -> State:
-    return _read(obj, layout_of(type(obj)))
-
-
-def _read(obj: Any, layout: Layout) -> State:
-    state: dict[str, Any] = {}
-    for name in layout.slots:
-        try:
-            state[name] = layout.slot(type(obj), name).__get__(obj)
-        except AttributeError:
-            continue  # never set
-    state.update(dict_of(obj, layout))
-    if _CACHED_HASH in state:
-        state[_CACHED_HASH] = None
-    return tuple(state), tuple(state.values())
-
-
-def _plain_state(obj: Any) -> State:
-    """The state without what cached properties have computed, which in a frozen copy compute it each time."""
-    layout = layout_of(type(obj))
-    names, values = _read(obj, layout)
-    if layout.cached.isdisjoint(names):
-        return names, values
-    kept = {n: v for n, v in zip(names, values, strict=True) if n not in layout.cached}
-    return tuple(kept), tuple(kept.values())
+# Empty instances
 
 
 def _empty_like(obj: Any) -> Any:
     return _empty(type(obj))
-
-
-def _empty_frozen(obj: Any) -> Any:
-    return _empty(_frozen_class(type(obj)))
 
 
 def _empty(cls: type) -> Any:
@@ -165,17 +131,19 @@ def _empty(cls: type) -> Any:
         raise Refused(f"hand it over with iso(x): {error}") from error
 
 
-def _fill(obj: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
-    cls = type(obj)
-    layout = layout_of(cls)
-    attributes = {}
-    for name, value in zip(names, values, strict=True):
-        if name in layout.slots:
-            layout.slot(cls, name).__set__(obj, value)
-        else:
-            attributes[name] = value
-    if attributes:
-        dict_of(obj, layout).update(attributes)
+def _frozen_maker() -> Callable[[Any], Any]:
+    """What makes empty instances of the frozen subclass of one class."""
+    known: Callable[[], type | None] = lambda: None  # noqa: E731 # as a dead reference
+
+    def empty_frozen(obj: Any) -> Any:
+        nonlocal known
+        made = known()
+        if made is None:
+            made = _frozen_class(type(obj))
+            known = ref(made)
+        return _empty(made)
+
+    return empty_frozen
 
 
 # pydantic models of frozen classes
@@ -213,14 +181,14 @@ def _fill_model(obj: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> No
         _GivenFields(value) if name == _FIELDS_SET else value
         for name, value in zip(names, values, strict=True)
     )
-    _fill(obj, names, tuple(given))
+    fill(obj, names, tuple(given))
 
 
 def _copy_model(self: Any, **arguments: Any) -> Any:
     """A frozen copy's `model_copy`, which makes a model that can be changed."""
     cls = self.__class__
     made = _empty(cls)
-    names, values = _state(self)
+    names, values = read(self)
     slots = layout_of(cls).slots
     own: list[Any] = []
     for name, value in zip(names, values, strict=True):
@@ -228,7 +196,7 @@ def _copy_model(self: Any, **arguments: Any) -> Any:
             own.append(set(value))
         else:
             own.append(dict(value) if name in slots and value else value)
-    _fill(made, names, tuple(own))
+    fill(made, names, tuple(own))
     return cls.model_copy(made, **arguments)
 
 
@@ -346,7 +314,7 @@ def _make_class(cls: type) -> type:
         return self
 
     def reduce(self: Any, _protocol: int = 0) -> tuple[Any, ...]:
-        state = _struct_state(self) if is_struct else _state(self)
+        state = _struct_state(self) if is_struct else read(self)
         return _made, (cls,), state, None, None, _restore
 
     def attributes(self: Any) -> _Snapshot:
@@ -425,8 +393,8 @@ def _made(cls: Any) -> Any:
 
 
 def _restore(obj: Any, state: State) -> None:
-    if not _is_struct(type(obj)) and _state(obj)[0]:
+    if not _is_struct(type(obj)) and read(obj)[0]:
         raise FrozenInstanceError(
             f"expected an empty {type(obj).__qualname__} to fill, got one that is filled"
         )
-    (_fill_struct if _is_struct(type(obj)) else _fill)(obj, *state)
+    (_fill_struct if _is_struct(type(obj)) else fill)(obj, *state)
