@@ -13,6 +13,7 @@ use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PySet, PyTuple};
 
 use crate::frozen_dict::FrozenDict;
@@ -147,6 +148,18 @@ fn is_container(object: &Bound<'_, PyAny>) -> bool {
         || object.is_exact_instance_of::<FrozenDict>()
 }
 
+/// What a dict becomes that is nobody else's: the interpreter's own frozendict, from 3.15 on.
+fn mapping(dict: Bound<'_, PyDict>) -> PyResult<Bound<'_, PyAny>> {
+    static OWN: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
+    let py = dict.py();
+    let own = OWN
+        .get_or_try_init(py, || Ok::<_, PyErr>(py.import("builtins")?.getattr_opt("frozendict")?.map(Bound::unbind)))?;
+    match own {
+        Some(class) => class.bind(py).call1((dict,)),
+        None => Ok(Bound::new(py, FrozenDict::around(dict))?.into_any()),
+    }
+}
+
 fn address(object: &Bound<'_, PyAny>) -> usize {
     object.as_ptr() as usize
 }
@@ -208,7 +221,7 @@ impl Memo {
         if let Ok(dict) = object.cast_exact::<PyDict>() {
             let dict = self.values(dict.copy()?, 3, depth)?;
             return Ok(match dict {
-                Some((dict, _)) => Some(Bound::new(py, FrozenDict::around(dict))?.into_any()),
+                Some((dict, _)) => Some(mapping(dict)?),
                 None => None,
             });
         }
@@ -219,7 +232,7 @@ impl Memo {
             let dict = self.values(frozen.get().inside(py).copy()?, 3, depth)?;
             return Ok(match dict {
                 Some((_, false)) => Some(object.clone()),
-                Some((dict, true)) => Some(Bound::new(py, FrozenDict::around(dict))?.into_any()),
+                Some((dict, true)) => Some(mapping(dict)?),
                 None => None,
             });
         }

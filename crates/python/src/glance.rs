@@ -5,6 +5,7 @@
 #[cfg(not(Py_GIL_DISABLED))]
 use std::ffi::{c_int, c_void};
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyString, PyTuple, PyType, PyTzInfoAccess};
 use pyo3::{PyTypeInfo, ffi, intern};
@@ -98,7 +99,11 @@ pub fn unknown_in(py: Python<'_>, parts: &[Bound<'_, PyAny>]) -> PyResult<Vec<us
         match stopped {
             Some(None) => {}
             Some(Some(class)) => {
-                learn(&class)?;
+                match learn(&class) {
+                    // It stays unknown.
+                    Err(error) if error.is_instance_of::<PyException>(py) => {}
+                    other => other?,
+                }
                 learned = Some(class);
             }
             // Nothing is known at the end of a thread.

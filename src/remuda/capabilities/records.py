@@ -134,6 +134,7 @@ def _empty(cls: type) -> Any:
 def _frozen_maker() -> Callable[[Any], Any]:
     """What makes empty instances of the frozen subclass of one class."""
     known: Callable[[], type | None] = lambda: None  # noqa: E731 # as a dead reference
+    new = object.__new__
 
     def empty_frozen(obj: Any) -> Any:
         nonlocal known
@@ -141,7 +142,10 @@ def _frozen_maker() -> Callable[[Any], Any]:
         if made is None:
             made = _frozen_class(type(obj))
             known = ref(made)
-        return _empty(made)
+        try:
+            return new(made)
+        except TypeError:
+            return _empty(made)  # which says why not
 
     return empty_frozen
 
