@@ -181,8 +181,9 @@ class Hostile(type):
 
 def test_a_class_that_refuses_to_be_looked_at_is_named() -> None:
     """What can't even be asked for its type's properties is refused with its place."""
-    hostile = Hostile("Made", (), {"__slots__": ("value",)})
-    for value in (object.__new__(hostile), [object.__new__(hostile)]):
+    hostile: Any = Hostile("Made", (), {"__slots__": ("value",)})
+    made: Any = object.__new__(hostile)
+    for value in (made, [made]):
         with pytest.raises(NotSendable) as refused:
             freeze({"a": [value]})
         assert refused.value.path.startswith("obj['a'][0]")
@@ -202,11 +203,11 @@ def test_what_only_the_dict_has_is_copied_to_the_dict() -> None:
     """Attributes that a property hides, or whose name is none, are frozen in the dict that they were in."""
     node: Any = WithProperty()
     vars(node)["size"] = [1]
-    vars(node)[2] = [3]  # type: ignore[index]
+    vars(node)[2] = [3]
     frozen = freeze(node)
     assert frozen.size == 5
     assert vars(frozen)["size"] == (1,)
-    assert vars(frozen)[2] == (3,)  # type: ignore[index]
+    assert vars(frozen)[2] == (3,)
 
 
 class Pretending(Slotted):
@@ -259,7 +260,7 @@ def test_a_property_of_a_later_day_is_not_called() -> None:
 
     keep = freeze(Changing([1]))
     later = Changing([2])
-    Changing.value = property(lambda _self: "later")  # type: ignore[assignment]
+    Changing.value = property(lambda _self: "later")
     frozen = freeze(later)
     assert vars(frozen) == {"value": (2,)}
     assert keep.value == "later"

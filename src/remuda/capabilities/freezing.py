@@ -15,7 +15,7 @@ that is an error.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from typing import Any, TypeVar, overload
 
 from remuda import _kernel
@@ -125,7 +125,7 @@ class _Frame:
         names: For a record, what its attributes are called.
         rest: At which places there are parts that are still to be looked at.
         done: The parts, frozen as far as the walk is; None if none had to be changed.
-        parent: The frame of what it was found in, and `index` where in that.
+        parent: The frame of what it was found in, None for the outermost; and `index` where in that.
         copy: For a record, its copy, which is empty or unfinished.
         trusted: Whether something inside was given the object itself, in the hope that it is frozen.
         alone: Whether nobody else has the object, and so the ways to its parts that are known are all; None if that
@@ -150,8 +150,8 @@ class _Frame:
         self,
         obj: Any,
         plan: Container | Record,
-        parts: Sequence[Any],
-        done: Sequence[Any],
+        parts: Any,
+        done: Any,
         rest: Iterable[int],
         parent: _Frame | None,
         index: int,
@@ -164,7 +164,7 @@ class _Frame:
         self.names = names
         self.rest = iter(rest)
         self.done: list[Any] | None = None if done is parts else [*done]
-        self.parent = parent
+        self.parent: Any = parent
         self.index = index
         self.copy = copy
         self.trusted = False
@@ -183,7 +183,7 @@ class _Frame:
         frame = self
         while frame.alone is None:
             frames.append(frame)
-            frame = frame.parent  # type: ignore[assignment]  # the outermost is alone
+            frame = frame.parent  # until the outermost, which is alone
         while frames:
             inner = frames.pop()
             inner.alone = frame.alone and inner.is_alone_in(frame)
@@ -246,7 +246,7 @@ class _Walk:
                     return
                 result = self.leave(frame)
                 index = frame.index
-                frame = frame.parent  # type: ignore[assignment]  # only the outermost has none
+                frame = frame.parent
                 frame.put(index, result)
 
     def enter(self, parent: _Frame, index: int) -> Any:

@@ -273,9 +273,7 @@ _BUILTIN: dict[type, Plan] = {
     collections.OrderedDict: _MAPPING,
     collections.defaultdict: _MAPPING,
     collections.Counter: _MAPPING,
-    types.MappingProxyType: Container(
-        _copied_keys_and_values, _as_mapping, _key, owns=False
-    ),
+    types.MappingProxyType: Container(_copied_keys_and_values, _as_mapping, _key, owns=False),
     FrozenDict: Container(_keys_and_values, _as_mapping, _key, immutable=True),
     frozen_mapping: Container(_keys_and_values, _as_mapping, _key, immutable=True),
     slice: Container(_ends, _as_slice, _end, immutable=True),

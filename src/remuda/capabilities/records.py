@@ -69,7 +69,7 @@ def find(cls: type) -> Record | None:
     """How to copy instances of a class, or None if it is of no kind that is known here."""
     if _is_struct(cls):
         frozen = cls.__struct_config__.frozen  # type: ignore[attr-defined]
-        if frozen and (cls in _made_here or not may_hold_more(cls, cls.__struct_fields__)):
+        if frozen and (cls in _made_here or not may_hold_more(cls, cls.__struct_fields__)):  # type: ignore[attr-defined]
             return Record(True, _struct_state, _empty_frozen_struct, _fill_struct)
         return Record(False, _struct_state, _empty_struct, _fill_struct)
     own = vars(cls)
