@@ -22,6 +22,12 @@ class Record:
     parts: list[int]
 
 
+@dataclass
+class Plain:
+    symbol: str
+    number: int
+
+
 class Instance:
     def __init__(self, symbol: str, number: int) -> None:
         self.symbol = symbol
@@ -100,6 +106,22 @@ def freeze_slots(size: int) -> Figures:
     return {"time": (clock() - start) / size}
 
 
+def freeze_instances(size: int) -> Figures:
+    graph = [Plain("AAPL", number) for number in range(size - 1)]
+    start = clock()
+    freeze(graph)
+    return {"time": (clock() - start) / size}
+
+
+def freeze_frozen(size: int) -> Figures:
+    graph = freeze(_dicts(size))
+    start = clock()
+    again = freeze(graph)
+    taken = clock() - start
+    expect(id(graph), id(again), "the same object")
+    return {"time": taken / size}
+
+
 def tuples(size: int) -> Figures:
     """The same objects built by hand, by one who knows what they are."""
     graph = _lists(size)
@@ -143,7 +165,9 @@ CASES = (
         (
             Contender("lists", "remuda", freeze_lists),
             Contender("dicts", "variant", freeze_dicts),
+            Contender("dataclasses", "variant", freeze_instances),
             Contender("slots and lists", "variant", freeze_slots),
+            Contender("frozen dicts", "variant", freeze_frozen),
             Contender("tuples by hand", "floor", tuples),
             _COPY,
         ),

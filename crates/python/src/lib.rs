@@ -24,7 +24,8 @@
 //! - [`blocking`]: a processor is handed over while an agent blocks;
 //! - [`numbers`]: those among the arguments;
 //! - [`shards`]: which of several shards a key belongs to;
-//! - [`frozen_dict`], [`frozen_views`]: a mapping that can be shared, because nobody can change it.
+//! - [`frozen_dict`], [`frozen_views`]: a mapping that can be shared, because nobody can change it; [`freezing`]: the
+//!   part of `freeze` that needs no Python.
 
 mod admission;
 mod affinity;

@@ -1,5 +1,8 @@
 """`freeze`: an immutable copy of nearly anything.
 
+The kernel freezes what is made of the interpreter's own containers alone, and tells at a glance what is immutable. The
+walk here takes the rest apart level by level, hands the parts of each to the kernel, and looks at those that it leaves.
+
 The walk keeps its own stack, so that depth is no matter. It goes depth first; what has been frozen is remembered by
 identity, so that what was shared stays shared. A cycle is met in one of three ways:
 
@@ -21,7 +24,7 @@ from typing import Any, TypeVar, overload
 from remuda import _kernel
 from remuda._kernel import FrozenDict, Val
 from remuda.capabilities.arrays import freeze_array, is_alone, is_dict_alone
-from remuda.capabilities.plans import HOLDER, PLANS, Container, plan_of
+from remuda.capabilities.plans import Container, known_plans, of_holder, plan_of
 from remuda.capabilities.records import Record, Refused
 from remuda.capabilities.rules import ATOMS
 from remuda.errors import NotSendable
@@ -216,7 +219,7 @@ class _Walk:
         self.records: list[_Frame] = []
 
     def freeze(self, holder: list[Any]) -> Any:
-        outermost = _Frame(holder, HOLDER, holder, holder, (0,), None, 0)
+        outermost = _Frame(holder, of_holder, holder, holder, (0,), None, 0)
         outermost.alone = True
         self.walk(outermost)
         for frame in self.records:  # which grow meanwhile
@@ -253,7 +256,7 @@ class _Walk:
         """Freeze a part of what the walk is in, or give the frame to go on with."""
         obj = parent.parts[index]
         try:
-            plan = PLANS.get(id(type(obj))) or plan_of(type(obj))
+            plan = known_plans.get(id(type(obj))) or plan_of(type(obj))
             if isinstance(plan, Container):
                 parts = plan.parts(obj)
                 done, rest = self.memo.freeze_in(parts)

@@ -28,7 +28,7 @@ from remuda.capabilities import records
 from remuda.capabilities.records import Record, Refused
 from remuda.capabilities.rules import is_immutable_type
 
-__all__ = ["HOLDER", "PLANS", "Container", "Leaf", "Plan", "frozen_mapping", "plan_of"]
+__all__ = ["Container", "Leaf", "Plan", "frozen_mapping", "known_plans", "of_holder", "plan_of"]
 
 frozen_mapping: Any = getattr(builtins, "frozendict", FrozenDict)
 
@@ -78,7 +78,7 @@ class Container:
 
 Plan = Leaf | Container | Record
 
-PLANS: dict[int, Plan] = {}
+known_plans: dict[int, Plan] = {}
 """What is known of types, by their addresses: that is quicker than by weak references to them."""
 
 _types: dict[int, weakref.ref[type]] = {}
@@ -91,15 +91,15 @@ def plan_of(cls: type) -> Plan:
         Refused: If they can't be.
     """
     address = id(cls)
-    if (known := PLANS.get(address)) is not None:
+    if (known := known_plans.get(address)) is not None:
         return known
     plan = _BUILTIN.get(cls) or _find(cls)
 
     def forget(_gone: object) -> None:  # another type may get the address
-        del PLANS[address], _types[address]
+        del known_plans[address], _types[address]
 
     _types[address] = weakref.ref(cls, forget)
-    PLANS[address] = plan
+    known_plans[address] = plan
     return plan
 
 
@@ -259,7 +259,7 @@ def _dtype(_obj: Any) -> Any:
 
 _KEEP = Leaf(_keep)
 _MAPPING = Container(_copied_keys_and_values, _as_mapping, _key)
-HOLDER = Container(_keep, _as_tuple, _item)
+of_holder = Container(_keep, _as_tuple, _item)
 """For the list that an object comes in."""
 _LIST = Container(tuple, _as_tuple, _item)
 
