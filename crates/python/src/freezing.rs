@@ -219,22 +219,18 @@ impl Memo {
             return Ok(self.items(&items, 2, depth)?.map(Bound::into_any));
         }
         if let Ok(dict) = object.cast_exact::<PyDict>() {
-            let dict = self.values(dict.copy()?, 3, depth)?;
-            return Ok(match dict {
-                Some((dict, _)) => Some(mapping(dict)?),
-                None => None,
-            });
+            let own = dict.copy()?;
+            return self.values(&own, Some(own.clone()), depth)?.flatten().map(mapping).transpose();
         }
         if let Ok(tuple) = object.cast_exact::<PyTuple>() {
             return Ok(self.items(tuple, 1, depth)?.map(Bound::into_any));
         }
         if let Ok(frozen) = object.cast_exact::<FrozenDict>() {
-            let dict = self.values(frozen.get().inside(py).copy()?, 3, depth)?;
-            return Ok(match dict {
-                Some((_, false)) => Some(object.clone()),
-                Some((dict, true)) => Some(mapping(dict)?),
-                None => None,
-            });
+            return match self.values(frozen.get().inside(py), None, depth)? {
+                Some(Some(changed)) => mapping(changed).map(Some),
+                Some(None) => Ok(Some(object.clone())),
+                None => Ok(None),
+            };
         }
         let set = if object.cast_exact::<PySet>().is_ok() {
             py.get_type::<PyFrozenSet>().call1((object,))?
@@ -271,33 +267,38 @@ impl Memo {
         }
     }
 
-    /// A dict that is nobody else's with its values frozen, and whether any had to be.
+    /// A copy of a dict with its values frozen: the one given, or another one if any value had to be.
+    #[expect(clippy::option_option, reason = "it may be that nothing had to be done, and that it couldn't be")]
     fn values<'py>(
         &mut self,
-        dict: Bound<'py, PyDict>,
-        holders: isize,
+        dict: &Bound<'py, PyDict>,
+        mut copy: Option<Bound<'py, PyDict>>,
         depth: u32,
-    ) -> PyResult<Option<(Bound<'py, PyDict>, bool)>> {
-        let py = dict.py();
+    ) -> PyResult<Option<Option<Bound<'py, PyDict>>>> {
         if dict.iter().all(|(key, value)| is_plain(&key) && is_plain(&value)) {
-            return Ok(Some((dict, false)));
+            return Ok(Some(copy));
         }
-        let mut parts = Vec::with_capacity(2 * dict.len());
+        let half = dict.len();
+        let mut parts = Vec::with_capacity(2 * half);
         parts.extend(dict.iter().map(|(key, _)| key));
         parts.extend(dict.iter().map(|(_, value)| value));
-        let half = dict.len();
-        let mut changed = false;
-        for at in unknown_in(py, &parts)? {
+        for at in unknown_in(dict.py(), &parts)? {
             // A key can only be frozen to another one.
             if at < half {
                 return Ok(None);
             }
+            // The dict that it was found in, `parts`, and the copy.
+            let holders = 2 + isize::from(copy.is_some());
             let Some(frozen) = self.freeze(&parts[at], holders, depth)? else { return Ok(None) };
             if !frozen.is(&parts[at]) {
-                dict.set_item(&parts[at - half], frozen)?;
-                changed = true;
+                if copy.is_none() {
+                    copy = Some(dict.copy()?);
+                }
+                if let Some(copy) = &copy {
+                    copy.set_item(&parts[at - half], frozen)?;
+                }
             }
         }
-        Ok(Some((dict, changed)))
+        Ok(Some(copy))
     }
 }
