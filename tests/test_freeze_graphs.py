@@ -210,6 +210,35 @@ def test_what_only_the_dict_has_is_copied_to_the_dict() -> None:
     assert vars(frozen)[2] == (3,)
 
 
+class Loud(dict[str, Any]):
+    def copy(self) -> Any:
+        raise RuntimeError("no copying")
+
+    keys = values = items = __getitem__ = copy  # type: ignore[assignment]
+
+
+def test_a_dict_of_another_class_is_read_as_a_dict() -> None:
+    """Methods of the dict that an instance was given for its attributes aren't called."""
+    node = Node()
+    node.__dict__ = Loud(value=[1])
+    assert freeze(node).value == (1,)
+
+
+class OneSlot:
+    __slots__ = ("value",)
+
+    @property  # type: ignore[misc] # it is the interpreter's that can be assigned
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        raise RuntimeError("no class")
+
+
+def test_an_instance_is_not_asked_for_its_class() -> None:
+    """A single slot is read without any other attribute."""
+    made = dataclasses.make_dataclass("Made", ["value"], bases=(OneSlot,), slots=True)
+    frozen = freeze(made([1]))
+    assert vars(OneSlot)["value"].__get__(frozen) == (1,)
+
+
 class Pretending(Slotted):
     __slots__ = ()
 

@@ -81,14 +81,14 @@ def reader_of(cls: type, with_cached: bool) -> Reader:
 
 
 def _read_dict(obj: Any) -> State:
-    attributes = obj.__dict__.copy()
+    attributes = dict.copy(obj.__dict__)
     return tuple(attributes), tuple(attributes.values())
 
 
 def _slots_reader(layout: Layout) -> Reader:
     names = tuple(layout.slots)
-    # One name more, because for a single one it gives no tuple.
-    get = operator.attrgetter(*names, "__class__")
+    # One more, because for a single one it gives no tuple.
+    get = operator.attrgetter(*names, names[0])
 
     def read_slots(obj: Any) -> State:
         try:
