@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from remuda import is_sendable
+from remuda import MovedError, Sender, channel, is_sendable, iso
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,3 +172,35 @@ def test_a_moment_is_as_its_zone() -> None:
     assert is_sendable(now.replace(tzinfo=datetime.UTC))
     assert not is_sendable(now.replace(tzinfo=Zone()))
     assert not is_sendable((1, now.replace(tzinfo=Zone())))
+
+
+def test_many_ways_to_the_same_parts_are_gone_once() -> None:
+    """A tuple of the same tuple twice, sixty times over, has more ways through it than there is time."""
+    good: Any = (1, Point(2))
+    bad: Any = (1, [2])
+    for _ in range(60):
+        good, bad = (good, good), (bad, bad)
+    assert is_sendable(good)
+    assert is_sendable(Point(good))
+    assert not is_sendable(bad)
+
+
+def test_a_circle_of_frozen_objects_has_an_end() -> None:
+    """Two that were made to know each other are looked at as any others."""
+    one, other = Point(1), Point(2)
+    object.__setattr__(one, "x", other)
+    object.__setattr__(other, "x", one)
+    assert is_sendable(one)
+    object.__setattr__(other, "y", [])
+    assert not is_sendable(one)
+
+
+def test_an_iso_in_a_part_that_is_met_twice_is_there_twice() -> None:
+    """Also behind a thousand other parts."""
+    part = (iso([1]),)
+    message = (tuple((number, (number,)) for number in range(2000)), part, part)
+    tx: Sender[Any]
+    tx, _rx = channel(1)
+    with pytest.raises(MovedError, match="the same one twice"):
+        tx.send_nowait(message)
+    assert part[0].value == [1]

@@ -159,9 +159,6 @@ impl<'a, 'py> Glance<'a, 'py> {
                 // One that has caught variables may be a decorated one, which is looked for in its module.
                 return !is_nested(self.py, object);
             }
-            if class == FrozenDict::type_object_raw(self.py) {
-                return self.knows_mapping(object);
-            }
             match self.of.and_then(|rules| rules.get(&(class as usize))).map(|rule| &**rule) {
                 None => {
                     self.new_type = Some(class);
@@ -174,6 +171,7 @@ impl<'a, 'py> Glance<'a, 'py> {
                     let zone = Borrowed::from_ptr(self.py, object).cast_unchecked::<PyDateTime>().get_tzinfo();
                     zone.is_none_or(|zone| self.goes_deeper(|deeper| deeper.knows(zone.as_ptr())))
                 }
+                Some(Rule::Asks(_)) if class == FrozenDict::type_object_raw(self.py) => self.knows_mapping(object),
                 _ => false,
             }
         }

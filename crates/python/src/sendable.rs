@@ -119,12 +119,9 @@ pub fn examine(object: &Bound<'_, PyAny>) -> PyResult<Verdict> {
     if is_known(object) {
         return Ok(Verdict::Sendable);
     }
-    let mut walk = Walk { left: Vec::new(), isos: Vec::new(), seen: 0 };
-    if !walk.look(object)? {
-        return Ok(Verdict::NotSendable);
-    }
+    let mut walk = Walk { left: vec![object.clone()], isos: Vec::new(), seen: 0, met: HashMap::default() };
     while let Some(next) = walk.left.pop() {
-        if !walk.look(&next)? {
+        if !walk.was_met(&next) && !walk.look(&next)? {
             return Ok(Verdict::NotSendable);
         }
     }
@@ -134,13 +131,26 @@ pub fn examine(object: &Bound<'_, PyAny>) -> PyResult<Verdict> {
 /// Signal handlers are given a chance this often, in a message of many parts.
 const PARTS_BETWEEN_SIGNALS: u32 = 1 << 16;
 
+/// From so many parts on it is remembered which: there may be ways without end to the same few.
+const PARTS_FORGOTTEN: u32 = 1 << 10;
+
 struct Walk<'py> {
     left: Vec<Bound<'py, PyAny>>,
     isos: Vec<Py<Iso>>,
     seen: u32,
+    /// What was looked at, by address; held, so that nothing else gets the address.
+    met: HashMap<usize, Bound<'py, PyAny>, BuildHasherDefault<Address>>,
 }
 
 impl<'py> Walk<'py> {
+    /// Whether an object was looked at before, and all that is in it. Not where there are isos: one that is met twice has
+    /// to be found twice.
+    fn was_met(&mut self, object: &Bound<'py, PyAny>) -> bool {
+        self.seen >= PARTS_FORGOTTEN
+            && self.isos.is_empty()
+            && self.met.insert(object.as_ptr() as usize, object.clone()).is_some()
+    }
+
     /// Whether an object is sendable, but for what is put into `left`.
     fn look(&mut self, object: &Bound<'py, PyAny>) -> PyResult<bool> {
         if is_plain(object) {
