@@ -15,6 +15,8 @@
 //!
 //! Only tasks of normal urgency have queues of their own in each processor. The others are rarer, and go through the
 //! injector: that costs each of them a few locked instructions, and the normal ones a single look at a counter.
+//!
+//! The file is long because what races with what is told where it happens: between a push, a park and a wake-up.
 
 use std::time::Duration;
 

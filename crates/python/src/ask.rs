@@ -7,22 +7,21 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::guarded::Guarded;
-use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::admission::{Moves, admit};
+use crate::admission::admit;
 use crate::agent::AgentRef;
-use crate::alloc::{Allocated, allocated};
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
+use crate::request::Request;
 use crate::send::{Delivered, Delivery, forget_wait, note_wait};
 use crate::timer::Timer;
 use crate::waiter::Waiter;
 use crate::{alloc, errors};
 
 #[derive(Debug)]
-enum Answer {
+pub enum Answer {
     Pending,
     Value(Py<PyAny>),
     Error(Py<PyAny>),
@@ -31,24 +30,24 @@ enum Answer {
 }
 
 #[derive(Debug)]
-struct State {
+pub struct State {
     /// The message, until the ask is awaited.
     message: Option<Py<PyAny>>,
-    answer: Answer,
-    waiter: Option<Waiter>,
+    pub answer: Answer,
+    pub waiter: Option<Waiter>,
     timer: Option<Timer>,
     /// The agent that has the request in hand.
-    holder: Option<Py<AgentRef>>,
+    pub holder: Option<Py<AgentRef>>,
 }
 
 /// What `agent.ask(message)` returns: await it to send the message and get the answer.
 #[pyclass(frozen, module = "remuda._kernel")]
 #[derive(Debug)]
 pub struct Ask {
-    agent: Py<AgentRef>,
+    pub agent: Py<AgentRef>,
     timeout: Option<f64>,
     delivery: Guarded<Delivery>,
-    state: Guarded<State>,
+    pub state: Guarded<State>,
     awaited: AtomicBool,
     /// Whether the end of its time is its answer.
     expired: AtomicBool,
@@ -69,7 +68,7 @@ impl Ask {
     }
 
     /// Gives the answer, and wakes the asker. False: it has one, or the asker has gone.
-    fn answer(&self, py: Python<'_>, answer: Answer) -> bool {
+    pub fn answer(&self, py: Python<'_>, answer: Answer) -> bool {
         let mut state = self.state.lock();
         if !matches!(state.answer, Answer::Pending) {
             drop(state);
@@ -112,8 +111,7 @@ impl Ask {
         let this = slf.get();
         let admitted =
             admit(py, message, "message", this.agent.get().runtime.get().is_strict())?.wrapped(|message| {
-                let request = Request { message, ask: slf.clone().unbind(), answered: AtomicBool::new(false) };
-                Ok(alloc::new_unowned(py, request)?.into_any().unbind())
+                Ok(alloc::new_unowned(py, Request::new(message, slf.clone().unbind()))?.into_any().unbind())
             })?;
         *this.delivery.lock() = Delivery::Admitted(admitted);
         if let Some(seconds) = this.timeout {
@@ -154,7 +152,7 @@ impl Ask {
                 && let Ok(request) = message.cast::<Request>()
             {
                 request.get().answered.store(true, Ordering::Relaxed);
-                if let Err(error) = value.setattr(intern!(py, "message"), &request.get().message) {
+                if let Err(error) = value.setattr(intern!(py, "message"), request.get().message()) {
                     return error;
                 }
             }
@@ -307,162 +305,4 @@ impl Drop for Ask {
             attached(|py| errors::warn(py, c"an ask was never awaited: its message was not sent"));
         }
     }
-}
-
-/// A message that came by `ask`, and that waits for its answer.
-#[pyclass(frozen, generic, weakref, module = "remuda")]
-#[derive(Debug)]
-pub struct Request {
-    message: Py<PyAny>,
-    ask: Py<Ask>,
-    answered: AtomicBool,
-}
-
-impl Request {
-    fn end(&self, py: Python<'_>, answer: Answer) -> PyResult<bool> {
-        if self.answered.swap(true, Ordering::AcqRel) {
-            return Err(errors::make(
-                errors::already_replied(py),
-                ("expected one answer to a request, got a second one",),
-            ));
-        }
-        Ok(self.ask.get().answer(py, answer))
-    }
-
-    /// The message, for an agent whose `receive` gets it bare.
-    pub fn message(&self) -> &Py<PyAny> {
-        &self.message
-    }
-
-    fn is_strict(&self) -> bool {
-        self.ask.get().agent.get().runtime.get().is_strict()
-    }
-
-    /// Answers with what `receive` returned, unless the agent has answered by itself. What may not be sent is an error of
-    /// the agent, which the asker is told of.
-    pub fn answer_with(&self, py: Python<'_>, value: Py<PyAny>) -> PyResult<()> {
-        if self.answered.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let (value, moves) = admit(py, value, "answer", self.is_strict())?.split();
-        if self.answered.swap(true, Ordering::AcqRel) || !self.ask.get().answer(py, Answer::Value(value)) {
-            drop(moves.map(Moves::give_back));
-        }
-        Ok(())
-    }
-
-    /// Answers with an error.
-    pub fn fail_with(&self, py: Python<'_>, error: PyErr) {
-        if !self.answered.swap(true, Ordering::AcqRel) {
-            self.ask.get().fail(error, py);
-        }
-    }
-}
-
-#[pymethods]
-impl Request {
-    /// What was asked.
-    #[getter(message)]
-    fn get_message(&self, py: Python<'_>) -> Py<PyAny> {
-        self.message.clone_ref(py)
-    }
-
-    /// Whether it has its answer, or nobody waits for one any more.
-    #[getter]
-    fn answered(&self) -> bool {
-        self.answered.load(Ordering::Acquire) || !matches!(self.ask.get().state.lock().answer, Answer::Pending)
-    }
-
-    /// Answers. Returns whether the asker still waited; raises `AlreadyReplied` the second time.
-    #[pyo3(signature = (value, /))]
-    fn reply(&self, py: Python<'_>, value: Py<PyAny>) -> PyResult<bool> {
-        let (value, moves) = admit(py, value, "answer", self.is_strict())?.split();
-        let taken = self.end(py, Answer::Value(value));
-        if !matches!(taken, Ok(true)) {
-            drop(moves.map(Moves::give_back));
-        }
-        taken
-    }
-
-    /// Answers with an exception, which `ask` raises. Returns whether the asker still waited.
-    #[pyo3(signature = (error, /))]
-    fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let exception = if error.is_instance_of::<pyo3::types::PyType>() { error.call0()? } else { error.clone() };
-        if !exception.is_instance_of::<pyo3::exceptions::PyBaseException>() {
-            let kind = error.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("expected an exception to fail the request with, got {kind}")));
-        }
-        self.end(py, Answer::Error(exception.unbind()))
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let state = if self.answered() { "answered" } else { "waiting" };
-        Ok(format!("<Request {} {state}>", self.message.bind(py).repr()?))
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.message)?;
-        visit.call(&self.ask)
-    }
-}
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        if *self.answered.get_mut() {
-            return;
-        }
-        let ask = self.ask.get();
-        if !matches!(ask.state.lock().answer, Answer::Pending) {
-            return;
-        }
-        attached(|py| {
-            let _aside = errors::Aside::new(py);
-            let name = AgentRef::display(ask.agent.bind(py));
-            let text = format!("expected {name} to answer, but the request was dropped without reply or fail");
-            ask.fail(errors::make(errors::no_reply(py), (text,)), py);
-        });
-    }
-}
-
-allocated!(Request);
-
-/// Whether a message is a request.
-#[inline]
-pub fn is_request(message: &Bound<'_, PyAny>) -> bool {
-    message.get_type_ptr() == Request::layout().class()
-}
-
-/// Notes that `agent` has a request in hand: if it fails before it has answered, so does the request.
-pub fn watch(agent: &Bound<'_, AgentRef>, request: &Bound<'_, PyAny>) {
-    // SAFETY: the caller has looked at the type with `is_request`.
-    let request = unsafe { request.cast_unchecked::<Request>() };
-    let ask = &request.get().ask;
-    let py = agent.py();
-    let (previous, asker) = {
-        let mut state = ask.get().state.lock();
-        if !matches!(state.answer, Answer::Pending) {
-            return;
-        }
-        let asker = match &state.waiter {
-            Some(Waiter::Agent(asker)) => Some(asker.clone_ref(py)),
-            _ => None,
-        };
-        (state.holder.replace(agent.clone().unbind()), asker)
-    };
-    if let Some(previous) = previous {
-        unwatch(&previous, ask);
-    }
-    agent.get().shared.lock().extra().unanswered.push(ask.clone_ref(py));
-    if let Some(asker) = asker {
-        let old = asker.get().shared.lock().extra().waits_for.replace(agent.clone().unbind());
-        drop(old);
-    }
-}
-
-fn unwatch(agent: &Py<AgentRef>, ask: &Py<Ask>) {
-    let removed = agent.get().shared.lock().extra.as_mut().and_then(|extra| {
-        let place = extra.unanswered.iter().rposition(|watched| watched.is(ask))?;
-        Some(extra.unanswered.swap_remove(place))
-    });
-    drop(removed);
 }

@@ -3,8 +3,8 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use crate::ask::Request;
 use crate::mailbox::Mailbox;
+use crate::request::Request;
 
 /// The program of an agent. Only the thread that runs the agent touches it.
 #[derive(Debug)]

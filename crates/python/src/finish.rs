@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use crate::admission::admit_for_many;
 use crate::agent::{AgentRef, BLOCKED, CANCEL, Outcome, Receiver};
-use crate::ask::{self, Request};
 use crate::body::Body;
 use crate::errors;
+use crate::request::{self, Request};
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
@@ -183,7 +183,7 @@ fn end(agent: &Bound<'_, AgentRef>, outcome: Outcome) {
 pub fn bury(agent: &Bound<'_, AgentRef>, message: Py<PyAny>, reason: &str) {
     let py = agent.py();
     let runtime = agent.get().runtime.get();
-    if !ask::is_request(message.bind(py)) {
+    if !request::is_request(message.bind(py)) {
         return runtime.bury(agent, message, reason);
     }
     // SAFETY: its type was just looked at.

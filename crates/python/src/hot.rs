@@ -13,10 +13,13 @@ use pyo3::{PyTypeInfo, ffi, prelude::*};
 use crate::agent::AgentRef;
 use crate::alloc::Allocated;
 use crate::awaitable::attached;
-use crate::channel::{Receiver, Sender};
-use crate::mailbox::{Mailbox, Receive};
-use crate::oneshot::{Future, Resolver, await_future};
+use crate::mailbox::Mailbox;
+use crate::oneshot::{Future, await_future};
+use crate::receive::Receive;
+use crate::receiver::Receiver;
+use crate::resolver::Resolver;
 use crate::send::Send;
+use crate::sender::Sender;
 use crate::{alloc, awaitable, errors};
 
 /// Runs a body with panics turned into errors, and gives the interpreter its result.

@@ -12,20 +12,22 @@
 //! - [`handles`]: iso, val and tag; [`glance`] and [`sendable`] tell what may be sent, [`admission`] lets it through, or not;
 //!   [`isolation`] shows that nobody else has it, by a walk through the [`graph`] of its parts;
 //!   [`place`] tells where something was moved;
-//! - [`mailbox`], [`send`], [`ask`], [`completion`]: what agents and others wait for;
-//! - [`channel`]: a queue with many senders and many receivers;
+//! - [`mailbox`], [`receive`], [`send`], [`ask`], [`completion`]: what agents and others wait for; [`request`]: what
+//!   an ask delivers;
+//! - [`channel`]: a queue with many senders and many receivers; [`sender`], [`receiver`]: its ends;
 //! - [`select`]: the first of several that has something; [`timer`]: for what waits with a time-out;
 //! - [`broadcast`]: one message for many;
-//! - [`oneshot`]: a value that is set once, and awaited by many; [`callback`]: what is called when something is done;
+//! - [`oneshot`]: a value that is set once, by a [`resolver`], and awaited by many; [`callback`]: what is called when
+//!   something is done;
 //! - [`affinity`]: where an agent may run, and how urgent it is;
 //! - [`step`], [`finish`]: running an agent, and ending it;
 //! - [`machine`], [`processors`], [`load`]: threads with event loops, which of them holds which processor, what it ran;
 //! - [`runtime`]: where agents live; [`spawn`] makes them, [`schedule`] queues them, [`slice`] runs them;
 //! - [`blocking`]: a processor is handed over while an agent blocks;
 //! - [`numbers`]: those among the arguments;
-//! - [`shards`]: which of several shards a key belongs to;
+//! - [`shards`]: which of several shards a key belongs to; [`shard`]: one of them;
 //! - [`frozen_dict`], [`frozen_views`]: a mapping that can be shared, because nobody can change it; [`freezing`]: the
-//!   part of `freeze` that needs no Python.
+//!   part of `freeze` that needs no Python; [`frozen_memory`]: that of an array, for reading only.
 
 mod admission;
 mod affinity;
@@ -63,11 +65,17 @@ mod numbers;
 mod oneshot;
 mod place;
 mod processors;
+mod receive;
+mod receiver;
+mod request;
+mod resolver;
 mod runtime;
 mod schedule;
 mod select;
 mod send;
 mod sendable;
+mod sender;
+mod shard;
 mod shards;
 mod slice;
 mod spawn;
@@ -82,11 +90,11 @@ mod _kernel {
     #[pymodule_export]
     use crate::agent::AgentRef;
     #[pymodule_export]
-    use crate::ask::{Ask, Request};
+    use crate::ask::Ask;
     #[pymodule_export]
     use crate::blocking::{Blocking, blocking};
     #[pymodule_export]
-    use crate::channel::{Channel, ChannelReceive, ChannelSend, Receiver, Sender, channel};
+    use crate::channel::{Channel, channel};
     #[pymodule_export]
     use crate::completion::Completion;
     #[pymodule_export]
@@ -102,9 +110,17 @@ mod _kernel {
     #[pymodule_export]
     use crate::leases::{Holding, LeaseTable};
     #[pymodule_export]
-    use crate::mailbox::{Mailbox, Receive};
+    use crate::mailbox::Mailbox;
     #[pymodule_export]
-    use crate::oneshot::{Future, Resolver, Waiting, await_future};
+    use crate::oneshot::{Future, Waiting, await_future};
+    #[pymodule_export]
+    use crate::receive::Receive;
+    #[pymodule_export]
+    use crate::receiver::{ChannelReceive, Receiver};
+    #[pymodule_export]
+    use crate::request::Request;
+    #[pymodule_export]
+    use crate::resolver::Resolver;
     #[pymodule_export]
     use crate::runtime::Runtime;
     #[pymodule_export]
@@ -113,6 +129,8 @@ mod _kernel {
     use crate::send::Send;
     #[pymodule_export]
     use crate::sendable::is_sendable;
+    #[pymodule_export]
+    use crate::sender::{ChannelSend, Sender};
     #[pymodule_export]
     use crate::shards::ShardMap;
     #[pymodule_export]
@@ -129,19 +147,19 @@ mod _kernel {
         let py = module.py();
         crate::interop::initialise(py)?;
         crate::awaitable::install::<crate::mailbox::Mailbox>(py);
-        crate::awaitable::install::<crate::mailbox::Receive>(py);
+        crate::awaitable::install::<crate::receive::Receive>(py);
         crate::awaitable::install::<crate::send::Send>(py);
         crate::awaitable::install::<crate::ask::Ask>(py);
         crate::awaitable::install::<crate::completion::Completion>(py);
         crate::alloc::install_destructor::<crate::send::Send>(py);
-        crate::alloc::install_destructor::<crate::mailbox::Receive>(py);
+        crate::alloc::install_destructor::<crate::receive::Receive>(py);
         crate::awaitable::install::<crate::oneshot::Waiting>(py);
         crate::alloc::install_destructor::<crate::oneshot::Waiting>(py);
-        crate::alloc::install_destructor::<crate::oneshot::Resolver>(py);
+        crate::alloc::install_destructor::<crate::resolver::Resolver>(py);
         crate::alloc::install_destructor::<crate::oneshot::Future>(py);
         crate::awaitable::install::<crate::select::Select>(py);
-        crate::awaitable::install::<crate::channel::ChannelSend>(py);
-        crate::awaitable::install::<crate::channel::ChannelReceive>(py);
+        crate::awaitable::install::<crate::sender::ChannelSend>(py);
+        crate::awaitable::install::<crate::receiver::ChannelReceive>(py);
         crate::frozen_dict::install(py)?;
         // For `remuda.capabilities` alone.
         module.setattr("_forget_rules", wrap_pyfunction!(crate::sendable::_forget_rules, module)?)?;

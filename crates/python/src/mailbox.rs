@@ -9,10 +9,11 @@ use pyo3::{ffi, intern};
 use remuda_kernel::mailbox::Pop;
 
 use crate::agent::{AgentRef, Receiver};
-use crate::alloc::{Released, allocated};
+use crate::alloc::allocated;
 use crate::awaitable::{Awaitable, Poll, thrown};
+use crate::receive::{Receive, handed, relieve, stop_waiting};
 use crate::runtime::Runtime;
-use crate::{ask, current, errors, interop};
+use crate::{current, errors, interop, request};
 
 /// An agent's own end of its mailbox: receive from it, or iterate over it with `async for`.
 #[pyclass(frozen, weakref, generic, module = "remuda")]
@@ -27,7 +28,7 @@ pub struct Mailbox {
 static LOOKING: remuda_kernel::sync::Mutex<()> = remuda_kernel::sync::Mutex::new(());
 
 /// What a look into the mailbox found.
-enum Look {
+pub enum Look {
     Message(Py<PyAny>),
     Closed,
     Wait(Poll),
@@ -48,7 +49,7 @@ impl Mailbox {
         self.owner.store(ptr::null_mut(), Ordering::Release);
     }
 
-    fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, AgentRef>> {
+    pub fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, AgentRef>> {
         self.upgrade(py).ok_or_else(|| {
             let text = "expected a mailbox whose agent lives, found one whose agent is gone";
             errors::make(errors::mailbox_closed(py), (text,))
@@ -80,7 +81,7 @@ impl Mailbox {
 
     /// What is ordinary for the agent that runs here: there is a message, which was not asked for, or none.
     #[inline]
-    fn glance(&self, py: Python<'_>) -> Option<Poll> {
+    pub fn glance(&self, py: Python<'_>) -> Option<Poll> {
         let owner = self.owner.load(Ordering::Acquire);
         if owner.is_null() || (cfg!(Py_GIL_DISABLED) && !current::runs(owner)) {
             return None;
@@ -90,7 +91,7 @@ impl Mailbox {
         let run = current::run_of(&agent)?;
         let mut shared = agent.get().shared.try_lock()?;
         if let Some(first) = shared.queue.first() {
-            let smooth = !ask::is_request(first.bind(py)) && !shared.queue.is_at_a_mark() && run.pay_unseen();
+            let smooth = !request::is_request(first.bind(py)) && !shared.queue.is_at_a_mark() && run.pay_unseen();
             return smooth.then(|| shared.queue.take_first().map(Poll::Ready)).flatten();
         }
         // From 3.12 on it may be a task that the agent starts eagerly: `poll` looks who it is.
@@ -102,7 +103,7 @@ impl Mailbox {
     }
 
     /// Takes the next message.
-    fn look(&self, py: Python<'_>) -> PyResult<Look> {
+    pub fn look(&self, py: Python<'_>) -> PyResult<Look> {
         let agent = self.owner(py)?;
         let Some(run) = current::run_of(&agent) else {
             return self.look_from_elsewhere(py);
@@ -263,56 +264,6 @@ fn wait_elsewhere(agent: &Bound<'_, AgentRef>) -> PyResult<Look> {
     Ok(Look::Wait(Poll::Pending(future.unbind())))
 }
 
-/// After the depth has fallen: lets waiting senders in, wakes them, and tells of the low mark.
-pub fn relieve(agent: &Bound<'_, AgentRef>) {
-    let py = agent.py();
-    let mut admitted = Vec::new();
-    let (low, came_down, high) = {
-        let mut shared = agent.get().shared.lock();
-        let low = shared.queue.len();
-        (low, shared.queue.admit(&mut admitted), shared.queue.rises().then(|| shared.queue.len()))
-    };
-    for sender in admitted {
-        sender.wake(py);
-    }
-    let runtime = agent.get().runtime.get();
-    if came_down {
-        runtime.tell_watermark(agent, false, low);
-    }
-    if let Some(high) = high {
-        runtime.tell_watermark(agent, true, high);
-    }
-}
-
-/// What waited was cancelled, and is resumed to be told so: it is not registered any more.
-///
-/// A task that is resumed has been woken, or its future was cancelled. A future that is not done is therefore another's.
-fn stop_waiting(mailbox: &Mailbox, py: Python<'_>) -> PyResult<()> {
-    let Ok(agent) = mailbox.owner(py) else { return Ok(()) };
-    let registered = match &agent.get().shared.lock().receiver {
-        Receiver::Future(future) => Some(future.clone_ref(py)),
-        Receiver::Owner | Receiver::Nobody => None,
-    };
-    let ours = match &registered {
-        Some(future) => future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?,
-        None => current::run_of(&agent).is_some(),
-    };
-    if ours {
-        let old = std::mem::replace(&mut agent.get().shared.lock().receiver, Receiver::Nobody);
-        drop(old);
-    }
-    Ok(())
-}
-
-/// A message as it is handed to a coroutine: one that was asked for is watched until it is answered.
-#[inline]
-fn handed(mailbox: &Mailbox, py: Python<'_>, message: Py<PyAny>) -> PyResult<Py<PyAny>> {
-    if ask::is_request(message.bind(py)) {
-        ask::watch(&mailbox.owner(py)?, message.bind(py));
-    }
-    Ok(message)
-}
-
 #[pymethods]
 impl Mailbox {
     /// Returns an awaitable for the next message; it raises `MailboxClosed` when there will be none.
@@ -432,93 +383,3 @@ impl Awaitable for Mailbox {
 }
 
 allocated!(Mailbox);
-
-allocated!(Receive);
-
-/// What `mailbox.recv()` returns: await it for the next message.
-#[pyclass(frozen, module = "remuda._kernel")]
-#[derive(Debug)]
-pub struct Receive {
-    mailbox: Py<Mailbox>,
-}
-
-impl Receive {
-    pub fn new(mailbox: Py<Mailbox>) -> Self {
-        Self { mailbox }
-    }
-}
-
-impl Released for Receive {
-    #[inline]
-    fn release(self, py: Python<'_>) {
-        drop(self.mailbox.into_bound(py));
-    }
-}
-
-#[pymethods]
-impl Receive {
-    fn __await__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    #[pyo3(signature = (kind, value = None, traceback = None, /))]
-    fn throw<'py>(
-        &self,
-        py: Python<'py>,
-        kind: Bound<'py, PyAny>,
-        value: Option<Bound<'py, PyAny>>,
-        traceback: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<()> {
-        stop_waiting(self.mailbox.get(), py)?;
-        Err(thrown(py, kind, value, traceback))
-    }
-
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        stop_waiting(self.mailbox.get(), py)
-    }
-}
-
-/// `recv` differs from `async for` in its end: it raises `MailboxClosed`.
-impl Awaitable for Receive {
-    #[inline]
-    fn glance(slf: &Bound<'_, Self>) -> Option<Poll> {
-        slf.get().mailbox.get().glance(slf.py())
-    }
-
-    #[inline]
-    fn poll(slf: &Bound<'_, Self>) -> PyResult<Poll> {
-        let py = slf.py();
-        let mailbox = slf.get().mailbox.get();
-        match mailbox.look(py)? {
-            Look::Message(message) => Ok(Poll::Ready(handed(mailbox, py, message)?)),
-            Look::Closed => Err(AgentRef::closed(&mailbox.owner(py)?, None)),
-            Look::Wait(poll) => Ok(poll),
-        }
-    }
-}
-
-/// Used by a plain `receive`, which has no mailbox object: takes the next message of a running agent.
-pub enum Taken {
-    Message(Py<PyAny>),
-    Empty,
-    Closed,
-}
-
-/// Takes the next message for an agent with `receive`, or registers the agent as waiting.
-#[inline]
-pub fn take_for_receive(agent: &Bound<'_, AgentRef>) -> Taken {
-    let mut shared = agent.get().shared.lock();
-    match shared.queue.pop() {
-        Pop::Message(message) => Taken::Message(message),
-        Pop::MessageLow(message) => {
-            drop(shared);
-            relieve(agent);
-            Taken::Message(message)
-        }
-        Pop::Closed => Taken::Closed,
-        Pop::Empty => {
-            shared.park();
-            Taken::Empty
-        }
-    }
-}

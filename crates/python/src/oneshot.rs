@@ -5,23 +5,24 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyBaseException, PyStopIteration, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple};
 
-use crate::admission::{Moves, admit_for_many, taken};
+use crate::admission::taken;
 use crate::alloc::{Allocated, Released, allocated};
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
 use crate::callback::{self, Callback};
 use crate::guarded::Guarded;
 use crate::handles::Iso;
+use crate::resolver::Resolver;
 use crate::waiter::{Waiter, WaiterKey};
 use crate::{alloc, current, errors};
 
 #[derive(Debug)]
-enum Outcome {
+pub enum Outcome {
     Pending,
     Value(Py<PyAny>),
     Error(Py<PyAny>),
@@ -41,11 +42,10 @@ pub struct Future {
     state: Guarded<State>,
     /// Whether an error that was set has been seen by anybody, or there is none.
     seen: AtomicBool,
-    strict: bool,
+    pub strict: bool,
 }
 
 allocated!(Future);
-allocated!(Resolver);
 allocated!(Waiting);
 
 /// Makes both sides.
@@ -54,7 +54,7 @@ pub fn await_future(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
     let state = State { outcome: Outcome::Pending, waiters: Vec::new(), callbacks: Vec::new() };
     let strict = current::is_strict(py)?;
     let future = alloc::new(py, Future { state: Guarded::new(state), seen: AtomicBool::new(true), strict })?;
-    let resolver = alloc::new_unowned(py, Resolver { future: future.clone().unbind() })?;
+    let resolver = Resolver::of(&future)?;
     (resolver, future).into_pyobject(py)
 }
 
@@ -100,7 +100,7 @@ impl Future {
 
     /// Sets the outcome, unless there is one, and tells everybody. Returns what was not taken. An error that somebody has
     /// to see is told of if nobody does.
-    fn settle(slf: &Bound<'_, Self>, outcome: Outcome, is_to_be_seen: bool) -> Result<(), Outcome> {
+    pub fn settle(slf: &Bound<'_, Self>, outcome: Outcome, is_to_be_seen: bool) -> Result<(), Outcome> {
         let py = slf.py();
         let this = slf.get();
         let (waiters, callbacks) = {
@@ -182,7 +182,7 @@ impl Future {
         alloc::new(slf.py(), Waiting { future: slf.clone().unbind(), waits: Guarded::new(None) })
     }
 
-    fn __repr__(&self) -> &'static str {
+    pub fn __repr__(&self) -> &'static str {
         match self.state.lock().outcome {
             Outcome::Pending => "<Future pending>",
             Outcome::Value(_) => "<Future with a result>",
@@ -341,90 +341,4 @@ impl Released for Waiting {
     fn release(self, py: Python<'_>) {
         drop(self.future.into_bound(py));
     }
-}
-
-/// The side that resolves.
-#[pyclass(frozen, generic, weakref, module = "remuda")]
-#[derive(Debug)]
-pub struct Resolver {
-    future: Py<Future>,
-}
-
-impl Resolver {
-    fn settle(&self, py: Python<'_>, outcome: Outcome, is_to_be_seen: bool) -> PyResult<()> {
-        Future::settle(self.future.bind(py), outcome, is_to_be_seen).map_err(|_| already_resolved(py))
-    }
-
-    fn expect_pending(&self, py: Python<'_>) -> PyResult<()> {
-        if self.future.get().is_done() { Err(already_resolved(py)) } else { Ok(()) }
-    }
-}
-
-#[cold]
-fn already_resolved(py: Python<'_>) -> PyErr {
-    let text = "expected a future that is not resolved, got one that is";
-    errors::make(errors::already_resolved(py), (text,))
-}
-
-#[pymethods]
-impl Resolver {
-    /// Gives the future its result.
-    #[pyo3(signature = (result, /))]
-    pub fn set_result(&self, py: Python<'_>, result: Py<PyAny>) -> PyResult<()> {
-        self.expect_pending(py)?;
-        let (value, moves) = admit_for_many(py, result, "result", self.future.get().strict)?;
-        let settled = self.settle(py, Outcome::Value(value), false);
-        if settled.is_err() {
-            drop(moves.map(Moves::give_back)); // somebody else was quicker
-        }
-        settled
-    }
-
-    /// Gives the future an exception, which those who wait raise.
-    #[pyo3(signature = (exception, /))]
-    fn set_exception(&self, py: Python<'_>, exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        let made = if exception.is_instance_of::<PyType>() { exception.call0()? } else { exception.clone() };
-        if !made.is_instance_of::<PyBaseException>() {
-            let kind = exception.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("expected an exception, got an object of type {kind}")));
-        }
-        if made.is_instance_of::<PyStopIteration>() {
-            let text = "expected an exception that an await can raise, got a StopIteration, which would end it instead";
-            return Err(PyTypeError::new_err(text));
-        }
-        self.expect_pending(py)?;
-        self.settle(py, Outcome::Error(made.unbind()), true)
-    }
-
-    /// Whether it is resolved.
-    fn done(&self) -> bool {
-        self.future.get().is_done()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Resolver of {}>", self.future.get().__repr__())
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.future)
-    }
-}
-
-impl Released for Resolver {
-    #[inline]
-    fn release(self, py: Python<'_>) {
-        let future = self.future.into_bound(py);
-        if !future.get().is_done() {
-            attached(|_| break_promise(&future));
-        }
-    }
-}
-
-#[cold]
-fn break_promise(future: &Bound<'_, Future>) {
-    let py = future.py();
-    let _aside = errors::Aside::new(py);
-    let text = "expected the future to be resolved, but its resolver is gone";
-    let error = errors::make(errors::broken_promise(py), (text,)).into_value(py).into_any();
-    drop(Future::settle(future, Outcome::Error(error), false));
 }

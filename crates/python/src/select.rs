@@ -16,10 +16,10 @@ use remuda_kernel::channel::Ticket;
 
 use crate::agent::AgentRef;
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
-use crate::channel::{Look, Receiver, nothing_left};
 use crate::guarded::Guarded;
 use crate::mailbox::Mailbox;
 use crate::oneshot::Future;
+use crate::receiver::{Look, Receiver, nothing_left};
 use crate::timer::Timer;
 use crate::waiter::{Waiter, WaiterKey};
 use crate::{completion, current, errors, interop, numbers};

@@ -13,10 +13,10 @@ use pyo3::{ffi, intern};
 use remuda_kernel::budget::Budget;
 
 use crate::agent::{AgentRef, BLOCKED, CANCEL, KILL, THROW};
-use crate::ask::{self, Request};
 use crate::body::{Body, Handling};
 use crate::machine::{Machine, Place};
-use crate::mailbox::{Taken, take_for_receive};
+use crate::receive::{Taken, take_for_receive};
+use crate::request::{self, Request};
 use crate::{awaitable, errors, finish, interop};
 
 /// What is to be done with an agent after a run.
@@ -187,7 +187,7 @@ fn receive(agent: &Bound<'_, AgentRef>, machine: &Machine, body: *mut Body, mut 
             Taken::Empty => return Ok(After::Nothing),
             Taken::Closed => return Err(Ended::Well(py.None())),
         };
-        let (message, request) = if ask::is_request(message.bind(py)) {
+        let (message, request) = if request::is_request(message.bind(py)) {
             // SAFETY: its type was just looked at.
             let request = unsafe { message.into_bound(py).cast_into_unchecked::<Request>() };
             (request.get().message().clone_ref(py), Some(request.unbind()))
