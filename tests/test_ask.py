@@ -196,7 +196,7 @@ async def test_a_stopped_agent_fails_what_is_left(runtime: remuda.Runtime) -> No
     async def one(mailbox: remuda.Mailbox[Any]) -> None:
         (await mailbox.recv()).reply("answered")
 
-    agent = runtime.spawn(one)
+    agent = runtime.spawn(one, pinned=True)  # it must not end before the second is sent
     first = asyncio.ensure_future(agent.ask("first"))
     second = asyncio.ensure_future(agent.ask("second"))
     assert await first == "answered"
