@@ -9,7 +9,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
 use crate::alloc::Allocated;
-use crate::handles::{Iso, Unchecked, Val, not_sendable};
+use crate::handles::{Unchecked, Val, not_sendable};
+use crate::iso::Iso;
 use crate::sendable::{self, Verdict};
 use crate::{alloc, errors, glance};
 

@@ -12,7 +12,8 @@ use remuda_kernel::mailbox::{Overflow, Push};
 
 use crate::agent::AgentRef;
 use crate::alloc::Allocated;
-use crate::handles::{Iso, Unchecked, Val, not_sendable};
+use crate::handles::{Unchecked, Val, not_sendable};
+use crate::iso::Iso;
 use crate::sendable::{self, Address, Verdict};
 use crate::{current, errors, glance};
 

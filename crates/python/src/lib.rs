@@ -9,7 +9,7 @@
 //! - [`waiter`]: who waits for something, and how to wake it;
 //! - [`agent`]: one agent, which is also its address and its task; [`body`] is what it runs; [`deliver`] puts messages
 //!   into its mailbox, and [`lifetime`] ends it with its last reference;
-//! - [`handles`]: iso, val and tag; [`glance`] and [`sendable`] tell what may be sent, [`admission`] lets it through, or not;
+//! - [`handles`]: val and tag, [`iso`]: iso; [`glance`] and [`sendable`] tell what may be sent, [`admission`] lets it through, or not;
 //!   [`isolation`] shows that nobody else has it, by a walk through the [`graph`] of its parts;
 //!   [`place`] tells where something was moved;
 //! - [`mailbox`], [`receive`], [`send`], [`ask`], [`completion`]: what agents and others wait for; [`request`]: what
@@ -55,6 +55,7 @@ mod guarded;
 mod handles;
 mod hot;
 mod interop;
+mod iso;
 mod isolation;
 mod leases;
 mod lifetime;
@@ -104,7 +105,9 @@ mod _kernel {
     #[pymodule_export]
     use crate::frozen_dict::FrozenDict;
     #[pymodule_export]
-    use crate::handles::{Iso, Tag, Unchecked, Val, consume, iso, unchecked, val};
+    use crate::handles::{Tag, Unchecked, Val, consume, unchecked, val};
+    #[pymodule_export]
+    use crate::iso::{Iso, iso};
     #[pymodule_export]
     use crate::isolation::prove_isolated;
     #[pymodule_export]

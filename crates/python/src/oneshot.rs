@@ -16,7 +16,7 @@ use crate::alloc::{Allocated, Released, allocated};
 use crate::awaitable::{Awaitable, Poll, attached, thrown};
 use crate::callback::{self, Callback};
 use crate::guarded::Guarded;
-use crate::handles::Iso;
+use crate::iso::Iso;
 use crate::resolver::Resolver;
 use crate::waiter::{Waiter, WaiterKey};
 use crate::{alloc, current, errors};

@@ -22,7 +22,8 @@ use crate::errors;
 use crate::glance::{is_known, is_plain};
 #[cfg(not(Py_GIL_DISABLED))]
 use crate::guarded::Guarded;
-use crate::handles::{Iso, Unchecked, Val};
+use crate::handles::{Unchecked, Val};
+use crate::iso::Iso;
 
 /// What is known of a type.
 pub enum Rule {
