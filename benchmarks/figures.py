@@ -171,7 +171,7 @@ def _metric(case: Case, metric: Metric, samples: Samples, size: int) -> MetricRe
     found = [series(contender) for contender in case.contenders]
     sayable = not case.whole or size == case.size
     verdicts = [
-        _verdict(bar, metric, judged, found, sayable)
+        _verdict(bar, metric, judged, found, empty, sayable)
         for judged in found
         if judged.role in ("remuda", "variant")
         for bar in case.bars
@@ -181,7 +181,12 @@ def _metric(case: Case, metric: Metric, samples: Samples, size: int) -> MetricRe
 
 
 def _verdict(
-    bar: Bar, metric: Metric, judged: Series, found: list[Series], sayable: bool
+    bar: Bar,
+    metric: Metric,
+    judged: Series,
+    found: list[Series],
+    empty: list[float] | None,
+    sayable: bool,
 ) -> Verdict:
     if bar.against is None:
         text = bar.text or f"<= {bar.limit:,g} {metric.unit}"
@@ -189,9 +194,15 @@ def _verdict(
         return Verdict(judged.label, text, judged.median, bar.limit, met)
     floor = next(series for series in found if series.label == bar.against)
     text = f"<= {bar.limit:g} x {bar.against}"
-    if judged.net is None or floor.net is None or floor.net <= 0:
+    # Repeat by repeat, so that one in which the machine was slow doesn't decide.
+    ratios = [
+        (own - loop) / (other - loop)
+        for own, other, loop in zip(judged.samples, floor.samples, empty or (), strict=bool(empty))
+        if other > loop
+    ]
+    if not ratios:
         return Verdict(judged.label, text, 0.0, bar.limit, None)
-    times = judged.net / floor.net
+    times = statistics.median(ratios)
     return Verdict(judged.label, text, times, bar.limit, times <= bar.limit)
 
 

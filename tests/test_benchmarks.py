@@ -274,6 +274,13 @@ def test_a_bar_in_multiples_of_a_floor_compares_net_figures() -> None:
     assert [(verdict.met, verdict.measured) for verdict in verdicts] == [(True, 50.0), (False, 4.0)]
 
 
+def test_a_bar_in_multiples_is_judged_repeat_by_repeat() -> None:
+    """Repeats in which the machine was slow, for one or for the other, don't decide."""
+    own, floor = [30.0, 30.0, 300.0, 30.0, 30.0], [30.0, 30.0, 30.0, 10.1, 30.0]
+    verdict = judged(own, floor, [10.0] * 5).metrics[0].verdicts[1]
+    assert (verdict.met, verdict.measured) == (True, 1.0)
+
+
 def test_a_bar_against_a_floor_that_is_lost_in_the_noise_is_not_judged() -> None:
     """A floor that took no longer than the empty loop says nothing."""
     verdicts = judged([50.0] * 3, [10.0] * 3, [10.0] * 3).metrics[0].verdicts

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from statistics import median
 from time import perf_counter_ns as clock
 from typing import Any, NamedTuple
 
@@ -80,20 +81,19 @@ async def _difference(
     make: Callable[[int], Any],
     send_all: Callable[[AgentRef[Any], Sequence[Any]], int] = send_all,
 ) -> Figures:
-    """What sends of messages take longer than sends of ints."""
+    """What sends of messages take longer than sends of ints: the median of the differences between bursts."""
     burst = min(BURST, size)
 
     async def sender(_mailbox: Mailbox[Any], target: AgentRef[Any]) -> float:
-        total = 0
+        differences = []
         for turn in range(size // burst):
-            messages = [make(number) for number in range(burst)]
-            plain = list(range(burst))
-            for sign, each in (
-                ((1, messages), (-1, plain)) if turn % 2 else ((-1, plain), (1, messages))
-            ):
-                total += sign * send_all(target, each)
+            plain, messages = list(range(burst)), [make(number) for number in range(burst)]
+            took = {}
+            for each in (plain, messages) if turn % 2 else (messages, plain):
+                took[each is messages] = send_all(target, each)
                 await drained(target)
-        return total / (size // burst * burst)
+            differences.append(took[True] - took[False])
+        return median(differences) / burst
 
     async with Runtime(workers=1) as runtime:
         target = runtime.spawn(idle)
