@@ -54,8 +54,11 @@ pub unsafe fn is_nested(py: Python<'_>, function: *mut ffi::PyObject) -> bool {
     let function = function.cast::<ffi::PyFunctionObject>();
     // SAFETY: the contract; to search in a string runs no Python.
     unsafe {
+        let name = (*function).func_qualname;
+        // Most names have no such character, which is found out sooner.
         !(*function).func_closure.is_null()
-            || ffi::PyUnicode_Find((*function).func_qualname, locals, 0, isize::MAX, 1) >= 0
+            || ffi::PyUnicode_FindChar(name, '<'.into(), 0, isize::MAX, 1) >= 0
+                && ffi::PyUnicode_Find(name, locals, 0, isize::MAX, 1) >= 0
     }
 }
 
@@ -169,7 +172,10 @@ impl<'a, 'py> Glance<'a, 'py> {
                 Some(Rule::Items | Rule::InSight(_)) => self.knows_what_it_refers_to(object, class),
                 Some(Rule::Moment) => {
                     let zone = Borrowed::from_ptr(self.py, object).cast_unchecked::<PyDateTime>().get_tzinfo();
-                    zone.is_none_or(|zone| self.goes_deeper(|deeper| deeper.knows(zone.as_ptr())))
+                    zone.is_none_or(|zone| {
+                        let is_utc = zone.as_ptr() == (*ffi::PyDateTimeAPI()).TimeZone_UTC;
+                        is_utc || self.goes_deeper(|deeper| deeper.knows(zone.as_ptr()))
+                    })
                 }
                 Some(Rule::Asks(_)) if class == FrozenDict::type_object_raw(self.py) => self.knows_mapping(object),
                 _ => false,
@@ -253,6 +259,9 @@ impl<'a, 'py> Glance<'a, 'py> {
     }
 
     /// Another thread might be at the attributes, by `object.__setattr__`: they are asked for one by one.
+    ///
+    /// # Safety
+    /// None is needed.
     #[cfg(Py_GIL_DISABLED)]
     unsafe fn knows_what_it_refers_to(&mut self, _object: *mut ffi::PyObject, _class: *mut ffi::PyTypeObject) -> bool {
         false

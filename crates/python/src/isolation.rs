@@ -27,6 +27,7 @@ use crate::sendable::{self, Shape};
 fn alone<R>(body: impl FnOnce() -> R) -> R {
     use std::ffi::{c_int, c_void};
 
+    // SAFETY: declared as in CPython's `cpython/objimpl.h`.
     unsafe extern "C" {
         // Calls it for each object, with the world stopped, until it returns 0.
         fn PyUnstable_GC_VisitObjects(
