@@ -228,7 +228,7 @@ class OneSlot:
     __slots__ = ("value",)
 
     @property  # type: ignore[misc] # it is the interpreter's that can be assigned
-    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         raise RuntimeError("no class")
 
 

@@ -198,7 +198,8 @@ def test_a_circle_of_frozen_objects_has_an_end() -> None:
 def test_an_iso_in_a_part_that_is_met_twice_is_there_twice() -> None:
     """Also behind a thousand other parts."""
     part = (iso([1]),)
-    message = (tuple((number, (number,)) for number in range(2000)), part, part)
+    many = tuple((number, (number,)) for number in range(2000))
+    message = (many, part, part)  # remuda: ignore[RMD108]
     tx: Sender[Any]
     tx, _rx = channel(1)
     with pytest.raises(MovedError, match="the same one twice"):
