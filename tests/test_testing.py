@@ -598,3 +598,30 @@ def test_the_plugin_has_options_and_fixtures(pytester: pytest.Pytester) -> None:
     result.stdout.re_match_lines([r".*replay: REMUDA_SEED=\d+ python -m pytest .*::test_fails"])
     pytester.runpytest_subprocess("--remuda-runs=2").assert_outcomes(passed=4)
     pytester.runpytest_subprocess("--remuda-seed=99").assert_outcomes(passed=4)
+
+
+def test_isos_are_proved_where_a_test_asks_for_it(pytester: pytest.Pytester) -> None:
+    """In a block, or by pytest's option, `iso(x)` is refused what somebody else has a part of."""
+    kept = [[1]]
+    for _ in range(2):
+        remuda.iso({"part": kept[0]})
+        with testing.prove_isos():
+            with pytest.raises(remuda.NotIsolated):
+                remuda.iso({"part": kept[0]})
+            with testing.prove_isos():
+                remuda.iso({"part": [1]})
+            with pytest.raises(remuda.NotIsolated):
+                remuda.iso({"part": kept[0]})
+            remuda.iso({"part": kept[0]}, prove=False)
+    pytester.makepyfile(
+        """
+        import remuda
+
+        kept = [[1]]
+
+        def test_iso():
+            remuda.iso({"part": kept[0]})
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("--remuda-prove").assert_outcomes(failed=1)

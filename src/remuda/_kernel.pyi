@@ -1424,7 +1424,7 @@ class Unchecked(Generic[_T_co]):
 
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
-def iso(value: _T, /, *, prove: bool = False) -> Iso[_T]:
+def iso(value: _T, /, *, prove: bool | None = None) -> Iso[_T]:
     """Makes an iso of an object, to give it away.
 
     The caller gives up every other reference to it. The static checker, `remuda check`, finds those
@@ -1433,7 +1433,8 @@ def iso(value: _T, /, *, prove: bool = False) -> Iso[_T]:
     Args:
         value: The object.
         prove: Whether to look at everything that the object refers to, and to show that nothing else
-            refers into it: see `prove_isolated`.
+            refers into it: see `prove_isolated`. If it isn't said, no, but in tests that ask for it by
+            `remuda.testing.prove_isos` or `pytest --remuda-prove`.
 
     Returns:
         The handle.
@@ -1617,6 +1618,7 @@ def _tell(
 def _forget_rules() -> None: ...
 def _freeze_plain(obj: Any, /) -> Any: ...
 def _set_attributes(obj: Any, names: tuple[str, ...], values: tuple[Any, ...], /) -> None: ...
+def _prove_isos(on: bool, /) -> bool: ...
 def _await_birth(waiting: Any, /) -> bool: ...
 
 @final

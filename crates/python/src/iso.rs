@@ -1,6 +1,7 @@
 //! `Iso`: the only reference to an object that its owner keeps, until it is given away.
 
 use std::ops::DerefMut;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -176,13 +177,23 @@ fn not_copied(py: Python<'_>) -> PyErr {
     errors::make(errors::capability_error(py), (text,))
 }
 
+/// Whether [`iso`] proves its object isolated where it isn't said. Relaxed: nothing else hangs on it.
+static PROVES: AtomicBool = AtomicBool::new(false);
+
+/// Sets that, and returns what it was.
+#[pyfunction]
+#[pyo3(signature = (on, /))]
+pub fn _prove_isos(on: bool) -> bool {
+    PROVES.swap(on, Ordering::Relaxed)
+}
+
 /// Makes an `Iso`: the caller gives up every other reference to the object.
 #[pyfunction]
-#[pyo3(signature = (value, /, *, prove = false))]
-pub fn iso<'py>(value: &Bound<'py, PyAny>, prove: bool) -> PyResult<Bound<'py, Iso>> {
+#[pyo3(signature = (value, /, *, prove = None))]
+pub fn iso<'py>(value: &Bound<'py, PyAny>, prove: Option<bool>) -> PyResult<Bound<'py, Iso>> {
     let py = value.py();
     refuse_handle(value, "iso")?;
-    if prove {
+    if prove.unwrap_or_else(|| PROVES.load(Ordering::Relaxed)) {
         isolation::prove_temporary(value)?;
     }
     alloc::new(py, Iso::holding(value.clone().unbind()))

@@ -169,6 +169,7 @@ mod _kernel {
         module.setattr("_freeze_plain", wrap_pyfunction!(crate::freezing::_freeze_plain, module)?)?;
         module.setattr("_set_attributes", wrap_pyfunction!(crate::freezing::_set_attributes, module)?)?;
         module.setattr("_Memo", py.get_type::<crate::freezing::Memo>())?;
+        module.setattr("_prove_isos", wrap_pyfunction!(crate::iso::_prove_isos, module)?)?; // and for `remuda.testing`
         module.setattr("_await_birth", wrap_pyfunction!(crate::spawn::_await_birth, module)?)?;
         module.setattr("_FrozenMemory", py.get_type::<crate::frozen_memory::FrozenMemory>())?;
         // For `remuda.primitives.broadcast` alone.

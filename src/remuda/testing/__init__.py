@@ -5,6 +5,7 @@ Everything here is public: Remuda's own tests use it too.
 
 from remuda.testing.faults import Faults, FaultStatistics, InjectedCrash, crash, inject
 from remuda.testing.loop import DeterministicLoop, Stuck, wait_idle
+from remuda.testing.proofs import prove_isos
 from remuda.testing.repeat import deterministic, run
 from remuda.testing.sequencer import Sequencer
 
@@ -18,6 +19,7 @@ __all__ = [
     "crash",
     "deterministic",
     "inject",
+    "prove_isos",
     "run",
     "wait_idle",
 ]
