@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import types
 import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -172,6 +173,25 @@ def test_a_moment_is_as_its_zone() -> None:
     assert is_sendable(now.replace(tzinfo=datetime.UTC))
     assert not is_sendable(now.replace(tzinfo=Zone()))
     assert not is_sendable((1, now.replace(tzinfo=Zone())))
+
+
+def test_a_function_is_told_by_its_name() -> None:
+    """One of a module is the module's, whatever it is called; one made within another is what it has caught."""
+
+    def local(given: Any = ()) -> Any:
+        return given
+
+    def mutable(given: Any = []) -> Any:  # noqa: B006  # that is what it is about
+        return given
+
+    for name in ("short", "module_level", "größer", "a.b<c", "bad\ud800name", "<lambda>"):
+        made = types.FunctionType(nested.__code__, globals(), name)
+        made.__qualname__ = name
+        assert is_sendable(made)
+        made.__qualname__ = f"outer.<locals>.{name}"
+        assert is_sendable(made)
+    assert is_sendable(local)
+    assert not is_sendable(mutable)
 
 
 def test_many_ways_to_the_same_parts_are_gone_once() -> None:
