@@ -329,7 +329,8 @@ def test_agents_end_from_every_state(state: str, end: str) -> None:
             finally:
                 log.append("finally")
 
-        agent = runtime.spawn(behaviour)
+        # A new one must not be run by another worker before it is ended.
+        agent = runtime.spawn(behaviour, pinned=state == "new")
         if state != "new":
             await settle(runtime)
         getattr(agent, end)()

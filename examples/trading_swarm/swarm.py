@@ -165,11 +165,15 @@ async def trade(
         for book in books:
             await book.clock
         seconds = (time.perf_counter_ns() - started) / 1e9
-        messages = sum(agent.statistics().delivered for book in books for agent in book.agents)
         statements = [await book.portfolio.ask(GetStatement()) for book in books]
         observations: Observations = await monitor.ask(GetObservations())
         unobserved = monitor.statistics().dropped
         slow = {agent.name: agent.statistics() for book in books for agent in book.slow}
+    # Counted when all have ended: with several workers the last ones may be on their way until then.
+    delivered = sum(agent.statistics().delivered for book in books for agent in book.agents)
+    messages = delivered - len(
+        statements
+    )  # that a statement was asked for is no part of the trading
     return Run(
         tuple(statements),
         tuple(book.risk.result() for book in books),
