@@ -3,6 +3,8 @@
 //! The rules for what a coroutine yields are those of `asyncio.Task`: a future with `_asyncio_future_blocking` set is
 //! waited for, a bare None lets others run, anything else is an error, thrown into the coroutine where it yielded. Our
 //! own awaitables yield one of two sentinels (`interop::park`, `interop::requeue`) after they have seen to being woken.
+//!
+//! Longer than other files, because a step is one thing: what it yields, raises and returns is told apart in one place.
 
 use std::sync::atomic::Ordering;
 
